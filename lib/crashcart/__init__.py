@@ -1,0 +1,1 @@
+"""crashcart: incident runbooks as commands that are idempotent, retryable and safe."""

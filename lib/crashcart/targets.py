@@ -1,0 +1,30 @@
+"""Targets: what a run can act on, and the frozen selection of one run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+class Target(msgspec.Struct, frozen=True):
+    """One host or cloud resource with its resolved inventory variables.
+
+    ``variables`` hold plain JSON values; what is secret there is a ``Secret`` and prints as ``***``.
+    """
+
+    name: str
+    kind: str = "linux"
+    variables: dict[str, Any] = {}
+    groups: tuple[str, ...] = ()
+
+    def variable(self, name: str, default: Any = None) -> Any:
+        """Return a variable, or the default when the inventory does not set it."""
+        return self.variables.get(name, default)
+
+
+class Selection(msgspec.Struct, frozen=True):
+    """The frozen, ordered set of targets that one run acts on, and the pattern that chose it."""
+
+    pattern: str
+    targets: tuple[Target, ...]
