@@ -14,6 +14,7 @@
     │   ├── ConnectionLost      the session broke while a command ran: it may have taken effect
     │   └── Cancelled           we ended the command ourselves
     ├── SudoDenied              logged in, but may not become root (failed)
+    ├── FactUnreadable          the target answered, but not in a form that can be understood: unknown, never healthy
     ├── JournalError            the run's record cannot be written or read; no journal, no act
     └── LabError                the practice fleet cannot be built, started or found
 
@@ -105,6 +106,10 @@ class Cancelled(TransportError):
 
 class SudoDenied(CrashcartError):
     """Logged in, but sudo refused or asked for a password."""
+
+
+class FactUnreadable(CrashcartError):
+    """The target answered, but not in a form that can be understood."""
 
 
 class JournalError(CrashcartError):

@@ -1,0 +1,1 @@
+"""The command line: playbooks as Invoke tasks, the fixed commands, exit codes."""

@@ -1,0 +1,1 @@
+"""The engine: the reconcile loop, the rollout around it, and resume."""

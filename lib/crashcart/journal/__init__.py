@@ -1,0 +1,1 @@
+"""The journal: a run's append-only, hash-chained record."""

@@ -1,0 +1,39 @@
+"""Operations, by name. Third parties add theirs through the entry point group ``crashcart.operations``."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+from crashcart.errors import BadInput, nearest
+from crashcart.operations.base import Operation
+
+ENTRY_POINTS = "crashcart.operations"
+
+SHIPPED = {
+    "disk.assess": "crashcart.operations.disk:AssessDisk",
+    "disk.reclaim": "crashcart.operations.disk:ReclaimDisk",
+    "http.healthy": "crashcart.operations.http:HttpHealthy",
+    "systemd.assess": "crashcart.operations.systemd:AssessUnit",
+    "systemd.restart": "crashcart.operations.systemd:RestartUnit",
+}
+"""Imported when first used: a playbook pays for its own operations only."""
+
+
+def find_operation(name: str) -> Operation[Any, Any, Any]:
+    """Return the operation of that name. Raises ``BadInput`` with the nearest names for an unknown one."""
+    place = SHIPPED.get(name)
+    if place:
+        module, _, attribute = place.partition(":")
+        operation: Operation[Any, Any, Any] = getattr(import_module(module), attribute)()
+        return operation
+    return _third_party(name)
+
+
+def _third_party(name: str) -> Operation[Any, Any, Any]:
+    found = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+    if name in found:
+        operation: Operation[Any, Any, Any] = found[name].load()()
+        return operation
+    raise BadInput(f"unknown operation {name!r}", hint=nearest(name, [*SHIPPED, *found]))

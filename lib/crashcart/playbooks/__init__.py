@@ -1,0 +1,1 @@
+"""Playbooks: YAML in, a plan out."""

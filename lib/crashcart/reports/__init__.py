@@ -1,0 +1,1 @@
+"""Reports: observers of a run's events."""

@@ -1,0 +1,1 @@
+"""Guards: each allows or refuses with a reason; one that cannot decide refuses."""

@@ -1,0 +1,121 @@
+"""One run from its first event to its last: ``execute`` a plan, or go on with one from its journal."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
+from typing import Protocol
+
+import msgspec
+
+from crashcart.clock import Clock
+from crashcart.engine.evidence import EvidenceKeeper, EvidenceStore
+from crashcart.engine.reconcile import Reconciler
+from crashcart.engine.rollout import Consent, Rollout
+from crashcart.engine.sessions import Sessions
+from crashcart.engine.targetrun import TargetRun
+from crashcart.events import Observer, RunFinished, Stream
+from crashcart.journal.recall import Recalled
+from crashcart.operations import find_operation
+from crashcart.plan import Options, Plan, PlannedStep, TargetPlan
+from crashcart.results import TargetResult, exit_code, summarize, worst
+from crashcart.transports.base import Connector
+
+
+class Record(EvidenceStore, Observer, Protocol):
+    """A run's folder: takes the events and keeps the evidence."""
+
+
+class Verdicts(msgspec.Struct, frozen=True):
+    """What came of a run."""
+
+    results: tuple[TargetResult, ...]
+    status: str
+    exit_code: int
+    message: str
+    duration_s: float
+
+
+class Run:
+    """Executes one plan. Everything it depends on is handed in."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        options: Options,
+        *,
+        connect: Connector,
+        record: Record,
+        stream: Stream,
+        clock: Clock,
+        recalled: Mapping[tuple[str, str], Recalled] | None = None,
+    ) -> None:
+        self._plan, self._options, self._clock = plan, options, clock
+        self._stream = stream
+        self._keeper = EvidenceKeeper(record, stream)
+        self._recalled = recalled or {}
+        self._sessions = Sessions(connect, limit=2 * options.forks)
+        runs = [TargetRun(target, self._reconciler, stream) for target in plan.targets]
+        self._rollout = Rollout(plan, options, runs, self._sessions, stream, clock)
+        self._signals = 0
+
+    def execute(self, consent: Consent) -> Verdicts:
+        """Take every target to its outcome. Raises ``JournalError`` when the record cannot be kept."""
+        began = self._clock.monotonic()
+        with _signals(self._interrupt):
+            try:
+                results = tuple(self._rollout.run(consent))
+            finally:
+                self._sessions.close_all()
+        return self._conclude(results, self._clock.monotonic() - began)
+
+    def _reconciler(self, target: TargetPlan, step: PlannedStep) -> Reconciler:
+        name = target.target.name
+        recalled = self._recalled.get((name, step.name))
+        operation = find_operation(step.operation)
+        return Reconciler(name, step, operation, self._stream, self._clock, self._keeper, recalled)
+
+    def _interrupt(self) -> None:
+        """First signal: start nothing more, end what is in flight. The run then ends by itself, with a whole journal."""
+        self._signals += 1
+        if self._signals == 1:
+            self._rollout.interrupt("interrupted")
+            # Cancelling talks to hosts; a signal handler must return at once.
+            threading.Thread(target=self._sessions.cancel, daemon=True).start()
+
+    def _conclude(self, results: tuple[TargetResult, ...], duration: float) -> Verdicts:
+        stopped = self._rollout.stopped
+        interrupted = bool(stopped and stopped.interrupted)
+        outcomes = [result.outcome for result in results]
+        status = "interrupted" if interrupted else worst(outcomes).value
+        verdicts = Verdicts(
+            results=results,
+            status=status,
+            exit_code=exit_code(outcomes, interrupted=interrupted),
+            message=stopped.why if stopped else "",
+            duration_s=round(duration, 3),
+        )
+        summary = summarize(results)
+        self._stream.emit(RunFinished(status, verdicts.exit_code, verdicts.message, summary, verdicts.duration_s))
+        return verdicts
+
+
+@contextmanager
+def _signals(interrupt: Callable[[], None]) -> Iterator[None]:
+    """Route SIGINT and SIGTERM to the run; only the main thread may."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def handler(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        interrupt()
+
+    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, previous in before.items():
+            signal.signal(number, previous)

@@ -1,0 +1,232 @@
+"""What an operation is: it makes one thing true on one target by turning (fact, memory, wish) into a decision.
+
+An operation never loops, sleeps or retries; the engine does. ``observe`` looks, ``decide`` is a pure function, ``act`` sends
+one call and says what came of it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from enum import StrEnum
+from typing import Any, ClassVar, Generic, TypeVar
+
+import msgspec
+
+from crashcart.errors import Cancelled, ConnectionLost, NotSent, SudoDenied, TransportError, Unreachable
+from crashcart.results import Change, Evidence, Verdict
+from crashcart.targets import Target
+from crashcart.transports.base import Command, CommandResult, Transport
+
+STALE = 75
+"""Exit status (EX_TEMPFAIL) of an act's script whose token no longer holds: nothing was done."""
+
+
+class Effect(StrEnum):
+    """What an act does to the world, and so which duties it has (docs/architecture.md)."""
+
+    READ = "read"
+    CONVERGE = "converge"
+    ONCE = "once"
+    DESTROY = "destroy"
+
+
+class Action(msgspec.Struct, frozen=True):
+    """One act: sent only while the state it was decided from (``only_if``) still holds.
+
+    ``key`` names it within the run: a second wish for the same key after it was applied is no progress. ``disturbs``
+    says that it takes a working target away for a moment. ``proof`` is what the act will remove, for the record.
+    """
+
+    key: str
+    effect: Effect
+    summary: str
+    only_if: str
+    call: Command
+    changes: tuple[Change, ...] = ()
+    proof: tuple[Evidence, ...] = ()
+
+
+class Done(msgspec.Struct, frozen=True):
+    """The wish is true; ``why`` says how one can tell. After an act it must stay true for ``hold`` seconds."""
+
+    why: str
+    verdict: Verdict | None = None
+    hold: float = 0.0
+
+
+class Look(msgspec.Struct, frozen=True):
+    """One more, dearer fact is needed before anything can be decided."""
+
+    what: str
+
+
+class Act(msgspec.Struct, frozen=True):
+    """Do this. Check mode stops here."""
+
+    action: Action
+
+
+class Wait(msgspec.Struct, frozen=True):
+    """Not there yet, and nothing to do but look again ``after`` seconds."""
+
+    why: str
+    after: float = 2.0
+
+
+class Refuse(msgspec.Struct, frozen=True):
+    """Must not be done; only before the first applied act. ``hint`` is what would pass."""
+
+    why: str
+    hint: str = ""
+
+
+class Fail(msgspec.Struct, frozen=True):
+    """Cannot work. ``hint`` is the most useful next command."""
+
+    why: str
+    hint: str = ""
+    verdict: Verdict | None = None
+    evidence: tuple[Evidence, ...] = ()
+
+
+class Unknown(msgspec.Struct, frozen=True):
+    """Could not tell; looked at again until the deadline."""
+
+    why: str
+
+
+Decision = Done | Look | Act | Wait | Refuse | Fail | Unknown
+
+
+class Applied(msgspec.Struct, frozen=True):
+    """The act took effect. ``seen`` is the state, if the same exec looked again."""
+
+    seen: Any = None
+
+
+class NotApplied(msgspec.Struct, frozen=True):
+    """Certainly nothing happened; may be tried again."""
+
+    why: str
+
+
+class InDoubt(msgspec.Struct, frozen=True):
+    """It may have happened: only look."""
+
+    why: str
+
+
+class Rejected(msgspec.Struct, frozen=True):
+    """The target said no; trying again would not help."""
+
+    why: str
+    hint: str = ""
+
+
+ActResult = Applied | NotApplied | InDoubt | Rejected
+
+W = TypeVar("W")
+S = TypeVar("S")
+G = TypeVar("G")
+
+
+class Memory(msgspec.Struct, Generic[S, G]):
+    """What a run remembers of one step on one target, all of it in the journal.
+
+    ``pin`` is the state when the run first looked, ``goal`` is computed once from it, ``applied`` the keys of the acts that
+    took effect.
+    """
+
+    pin: S
+    goal: G
+    applied: tuple[str, ...] = ()
+
+    @property
+    def acted(self) -> bool:
+        """Whether an act of this run took effect here."""
+        return bool(self.applied)
+
+
+class NoGoal(msgspec.Struct, frozen=True):
+    """For operations whose wish is already absolute."""
+
+
+class Operation(ABC, Generic[W, S, G]):
+    """Makes one thing true on one target. Subclasses are stateless; one instance serves all targets."""
+
+    name: ClassVar[str]
+    kinds: ClassVar[tuple[str, ...]] = ("linux",)
+    reads_only: ClassVar[bool] = False
+    settle: ClassVar[float] = 10.0
+    """Seconds of looking after a doubtful act, at most a third of the deadline."""
+
+    wish: type[W]
+    state: type[S]
+    goal_type: type[G]
+
+    @abstractmethod
+    def observe(self, transport: Transport, wish: W, looks: frozenset[str]) -> S:
+        """Read the target's state, with the dearer facts that ``looks`` names. Raises the transport's errors."""
+
+    @abstractmethod
+    def goal(self, pin: S, wish: W) -> G:
+        """Turn the wish into absolute terms, once, from the first look."""
+
+    @abstractmethod
+    def decide(self, state: S, memory: Memory[S, G], wish: W) -> Decision:
+        """Decide what comes next. Pure; tests Done before it refuses."""
+
+    @abstractmethod
+    def act(self, transport: Transport, action: Action, wish: W) -> ActResult:
+        """Send one call and say what came of it. Raises nothing that a transport can raise."""
+
+    def token(self, state: S) -> str:
+        """Name what an act depends on; it is sent only while this still holds."""
+        return ""
+
+    def effect_seen(self, state: S, action: Action) -> bool:
+        """Tell, after a doubtful act, whether this state shows its effect or that it is under way."""
+        return False
+
+    def evidence(self, action: Action, wish: W) -> Command | None:
+        """Return the command whose output is kept before the act, if any."""
+        return None
+
+    def needs_consent(self, wish: W) -> str:
+        """Say what about this wish needs a person's confirmation, or nothing."""
+        return ""
+
+    def applies_to(self, target: Target) -> bool:
+        """Tell whether this operation acts on targets of that kind."""
+        return target.kind in self.kinds
+
+
+class HostOperation(Operation[W, S, G]):
+    """An operation whose acts are commands: exit 0 is applied, 75 a token that no longer holds, all else rejected."""
+
+    def act(self, transport: Transport, action: Action, wish: W) -> ActResult:
+        """Run the action's command once."""
+        try:
+            result = transport.run(action.call)
+        except (NotSent, Unreachable) as error:
+            return NotApplied(error.message)
+        except (ConnectionLost, Cancelled) as error:
+            return InDoubt(error.message)
+        except SudoDenied as error:
+            return Rejected(error.message, error.hint)
+        except TransportError as error:
+            return InDoubt(error.message)
+        return self._judge(result, wish)
+
+    def _judge(self, result: CommandResult, wish: W) -> ActResult:
+        if result.ok:
+            return Applied(self.seen(result, wish))
+        if result.status == STALE and not result.timed_out:
+            return NotApplied("the state changed between look and act")
+        if result.timed_out or result.status is None:
+            return InDoubt(result.ending)
+        return Rejected(result.ending)
+
+    def seen(self, result: CommandResult, wish: W) -> S | None:
+        """Return the state that the act's own output shows, where its script looks again at the end."""
+        return None
