@@ -14,6 +14,7 @@ ENTRY_POINTS = "crashcart.operations"
 SHIPPED = {
     "disk.assess": "crashcart.operations.disk:AssessDisk",
     "disk.reclaim": "crashcart.operations.disk:ReclaimDisk",
+    "host.ping": "crashcart.operations.host:PingHost",
     "http.healthy": "crashcart.operations.http:HttpHealthy",
     "systemd.assess": "crashcart.operations.systemd:AssessUnit",
     "systemd.restart": "crashcart.operations.systemd:RestartUnit",

@@ -1,0 +1,50 @@
+"""How a command ends when it did not run: one clear message, the right exit code, and JSON where it was asked for."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import TextIO
+
+from invoke import Exit
+
+from crashcart.errors import BadInput, CrashcartError, JournalError, Refused, Unreachable
+from crashcart.reports.document import encode, refusal_document
+from crashcart.results import EXIT_BAD_INPUT, EXIT_FAILED, EXIT_REFUSED, EXIT_UNREACHABLE
+
+_CODES: tuple[tuple[type[CrashcartError], int, str], ...] = (
+    (BadInput, EXIT_BAD_INPUT, "invalid"),
+    (Refused, EXIT_REFUSED, "refused"),
+    (JournalError, EXIT_REFUSED, "refused"),
+    (Unreachable, EXIT_UNREACHABLE, "unreachable"),
+    (CrashcartError, EXIT_FAILED, "failed"),
+)
+
+
+def exit_code_of(error: CrashcartError) -> int:
+    """Return the exit code of an error that ended a command."""
+    return next(code for kind, code, _ in _CODES if isinstance(error, kind))
+
+
+def refuse(error: CrashcartError, code: int, *, as_json: bool, playbook: str = "", stdout: TextIO | None = None) -> Exit:
+    """Say why nothing ran and return the ``Exit`` to raise. Text goes to stderr, the JSON document to stdout."""
+    status = next(status for kind, _, status in _CODES if isinstance(error, kind))
+    if as_json:
+        message = f"{error.message} ({error.hint})" if error.hint else error.message
+        out = stdout or sys.stdout
+        out.write(encode(refusal_document(status=status, exit_code=code, message=message, playbook=playbook)).decode())
+        out.flush()
+    print(f"{status}: {error}", file=sys.stderr)
+    return Exit(code=code)
+
+
+def ended(command: Callable[[], int], *, as_json: bool = False, playbook: str = "") -> None:
+    """Run a command and leave with its exit code; errors of ours become messages, never tracebacks."""
+    try:
+        code = command()
+    except CrashcartError as error:
+        raise refuse(error, exit_code_of(error), as_json=as_json, playbook=playbook) from error
+    except BrokenPipeError:
+        raise Exit(code=EXIT_FAILED) from None
+    if code:
+        raise Exit(code=code)

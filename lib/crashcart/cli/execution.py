@@ -1,0 +1,106 @@
+"""One run from the command line: select, compile, guard, execute, report."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from typing import Any
+
+import msgspec
+
+from crashcart.cli.flags import Request
+from crashcart.cli.house import House
+from crashcart.engine.run import Run, Verdicts
+from crashcart.engine.targetrun import TargetRun
+from crashcart.errors import BadInput
+from crashcart.events import RunStarted, Stream
+from crashcart.journal.folder import RunFolder, new_run_id
+from crashcart.plan import Plan
+from crashcart.playbooks.compile import Compiler
+from crashcart.playbooks.schema import Playbook
+from crashcart.reports.console import make_console
+from crashcart.reports.document import encode, run_document
+from crashcart.safety.consent import Needed, ask_consent, check_answers, needed_consent
+from crashcart.secrets import Secret
+from crashcart.targets import Selection
+from crashcart.transports.base import Connector
+from crashcart.transports.ssh import SshConnector, check_target
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """What a run came to, and its record."""
+
+    verdicts: Verdicts
+    run: str
+    document: dict[str, Any]
+
+    @property
+    def exit_code(self) -> int:
+        """The run's exit code."""
+        return self.verdicts.exit_code
+
+
+class Execution:
+    """Runs playbooks with the flags of one command line."""
+
+    def __init__(self, house: House, request: Request, *, quiet: bool = False) -> None:
+        self._house, self._request, self._quiet = house, request, quiet
+
+    def run(self, playbook: Playbook, given: Mapping[str, Any]) -> Ended:
+        """Run a playbook to its end. Raises ``BadInput`` and ``Refused`` before anything is contacted."""
+        selection = self._house.select(self._request.inventory, self._request.hosts)
+        compiler = Compiler(playbook, given)
+        plan = compiler.plan(selection, self._request.rollout(playbook.rollout))
+        check_targets(selection, playbook.kinds)
+        needed = needed_consent(plan, compiler.consents(plan))
+        check_answers(needed, self._request.options, interactive=self._house.interactive)
+        connector = SshConnector(
+            accept_new_host_keys=self._request.accept_new_host_keys, become_password=self._become_password()
+        )
+        try:
+            return self._execute(plan, needed, connector)
+        finally:
+            connector.close()
+
+    def _execute(self, plan: Plan, needed: Needed, connect: Connector) -> Ended:
+        options = self._request.options
+        first = RunStarted(new_run_id(self._house.clock), self._house.actor, plan, options, version("crashcart"))
+        folder = RunFolder.create(self._house.runs, first, self._house.clock)
+        out = sys.stderr if self._request.json else sys.stdout
+        console = make_console(out, self._house.clock, journal=folder.journal, journal_hash=lambda: folder.hash)
+        stream = Stream(folder, [] if self._quiet else [console])
+        if not self._quiet:
+            console.notice(first)
+        try:
+            run = Run(plan, options, connect=connect, record=folder, stream=stream, clock=self._house.clock)
+            verdicts = run.execute(lambda ready: self._consent(needed, ready))
+        finally:
+            folder.close()
+        return self._ended(first, verdicts, folder)
+
+    def _consent(self, needed: Needed, ready: Sequence[TargetRun]) -> None:
+        wishes = [f"  {run.name}: {run.wanted.summary}" for run in ready if run.wanted]
+        ask_consent(needed, self._request.options, "\n".join(wishes), self._house.ask)
+
+    def _ended(self, first: RunStarted, verdicts: Verdicts, folder: RunFolder) -> Ended:
+        document = run_document(first, verdicts, folder.journal, folder.hash)
+        if self._request.json and not self._quiet:
+            sys.stdout.write(encode(document).decode())
+            sys.stdout.flush()
+        return Ended(verdicts, first.run, document)
+
+    def _become_password(self) -> Secret | None:
+        if not self._request.ask_become_pass:
+            return None
+        if not self._house.interactive:
+            raise BadInput("--ask-become-pass needs a terminal", hint="use passwordless sudo for jobs without one")
+        return Secret(getpass.getpass("sudo password: ", stream=sys.stderr))
+
+
+def check_targets(selection: Selection, kinds: Sequence[str]) -> None:
+    """Check what each target's transport needs (key files, ports) before anything is contacted. Raises ``BadInput``."""
+    for target in selection.targets:
+        if target.kind in kinds and target.kind == "linux":
+            check_target(target)

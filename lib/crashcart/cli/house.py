@@ -1,0 +1,77 @@
+"""What every command needs of its surroundings: the playbooks, the inventory, the state folder, the terminal."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from crashcart.clock import Clock, SystemClock
+from crashcart.playbooks.library import Library
+
+if TYPE_CHECKING:
+    from crashcart.inventory import Inventory
+    from crashcart.targets import Selection
+
+
+class House:
+    """The surroundings of one command. What costs time to import is imported when first used."""
+
+    def __init__(self, playbooks: Path | None, checkout: Path | None) -> None:
+        self.library = Library(playbooks)
+        self.checkout = checkout
+        self.clock: Clock = SystemClock()
+
+    @property
+    def runs(self) -> Path:
+        """The folder of all runs."""
+        from crashcart.journal.folder import runs_folder  # noqa: PLC0415
+
+        return runs_folder(os.environ.get("CRASHCART_STATE"))
+
+    @property
+    def interactive(self) -> bool:
+        """Whether there is a person to ask: both ends are a terminal."""
+        return sys.stdin.isatty() and sys.stderr.isatty()
+
+    @property
+    def actor(self) -> str:
+        """Who runs this: the login behind sudo, where there is one."""
+        return os.environ.get("SUDO_USER") or getpass.getuser()
+
+    def inventory(self, explicit: str | None) -> Inventory:
+        """Load the inventory. Raises ``BadInput``."""
+        from crashcart.inventory import find_inventory, load  # noqa: PLC0415
+
+        paths = find_inventory(explicit, os.environ, self.checkout, Path.cwd())
+        return load(paths, sources=self._sources())
+
+    def select(self, explicit: str | None, pattern: str) -> Selection:
+        """Load the inventory and select from it. Raises ``BadInput`` and ``Refused``."""
+        from crashcart.inventory import select  # noqa: PLC0415
+
+        return select(self.inventory(explicit), pattern)
+
+    def ask(self, question: str) -> str:
+        """Show a question on the terminal and return what is typed."""
+        print(question, end="", file=sys.stderr, flush=True)
+        return sys.stdin.readline()
+
+    @staticmethod
+    def _sources() -> Mapping[str, Callable[[], Path | Mapping[str, Any]]]:
+        from crashcart.lab import inventory_path  # noqa: PLC0415
+
+        return {"lab": inventory_path}
+
+
+def to_json(value: Any) -> str:
+    """Write a value as indented JSON, secrets masked."""
+    from crashcart.secrets import encode_secret  # noqa: PLC0415
+
+    raw = msgspec.json.encode(value, enc_hook=encode_secret)
+    return msgspec.json.format(raw, indent=2).decode()

@@ -1,0 +1,81 @@
+"""``runs.*``: what has been run, and going on with what was interrupted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from invoke import Context, Task
+
+from crashcart.cli.ending import ended
+from crashcart.cli.flags import OUTPUT, Flag, wants_json
+from crashcart.cli.house import House, to_json
+from crashcart.cli.tasks import make_task
+from crashcart.errors import BadInput
+
+RUN = Flag("run", "a run's id, 'last', or the path of its journal")
+
+
+def runs_tasks(house: House) -> list[Task[Any]]:
+    """Return the commands on past runs."""
+    with_run = [RUN, OUTPUT]
+    return [
+        _task("list", "List runs, the newest last", [OUTPUT], lambda values: _list(house, values)),
+        _task("show", "Show what a run did", with_run, lambda values: _show(house, values)),
+        _task("resume", "Go on with an interrupted run", with_run, lambda values: _resume(house, values)),
+        _task("verify", "Check that a journal was not altered", with_run, lambda values: _verify(house, values)),
+    ]
+
+
+def _task(name: str, summary: str, flags: list[Flag], command: Callable[[dict[str, Any]], int]) -> Task[Any]:
+    def body(context: Context, values: dict[str, Any]) -> None:  # noqa: ARG001
+        ended(lambda: command(values), as_json=values.get("output") == "json")
+
+    return make_task(name, body, flags, summary, positional=("run",) if RUN in flags else ())
+
+
+def _list(house: House, values: dict[str, Any]) -> int:
+    from crashcart.journal.folder import EVENTS, run_ids  # noqa: PLC0415 -- keeps --list fast
+    from crashcart.journal.summary import summarize_run  # noqa: PLC0415
+
+    as_json = wants_json(values)
+    found = [summarize_run(house.runs / name / EVENTS) for name in run_ids(house.runs)]
+    text = "\n".join(summary.text for summary in found) or f"no runs in {house.runs}"
+    print(to_json({"schema": 1, "runs": found}) if as_json else text)
+    return 0
+
+
+def _show(house: House, values: dict[str, Any]) -> int:
+    from crashcart.journal.folder import find_run  # noqa: PLC0415
+    from crashcart.journal.recall import PastRun  # noqa: PLC0415
+    from crashcart.journal.summary import run_text  # noqa: PLC0415
+    from crashcart.reports.document import encode, replay  # noqa: PLC0415
+
+    as_json = wants_json(values)
+    past = PastRun.read(find_run(house.runs, _named(values)))
+    print(encode(replay(past)).decode().rstrip() if as_json else run_text(past))
+    return 0
+
+
+def _resume(house: House, values: dict[str, Any]) -> int:
+    from crashcart.cli.resume import resume  # noqa: PLC0415
+    from crashcart.journal.folder import find_run  # noqa: PLC0415
+
+    return resume(house, find_run(house.runs, _named(values)), as_json=wants_json(values))
+
+
+def _verify(house: House, values: dict[str, Any]) -> int:
+    from crashcart.journal.folder import find_run  # noqa: PLC0415
+    from crashcart.journal.recall import verify  # noqa: PLC0415
+
+    as_json = wants_json(values)
+    found = verify(find_run(house.runs, _named(values)))
+    print(to_json(found) if as_json else found.message)
+    return found.exit_code
+
+
+def _named(values: dict[str, Any]) -> str:
+    name = values.get("run")
+    if not name:
+        raise BadInput("which run? an id, 'last', or the path of a journal", hint="inv runs.list shows them")
+    return str(name)

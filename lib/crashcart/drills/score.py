@@ -1,0 +1,73 @@
+"""The score of a drill: what was injected, how fast it was noticed and mended, and what else changed."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+MISSING = "-"
+
+
+class VariantScore(msgspec.Struct, frozen=True):
+    """One fault of a drill. Times are in seconds; None means that it did not happen."""
+
+    variant: str
+    fault: str
+    passed: bool
+    detected_s: float | None = None
+    recovered_s: float | None = None
+    second_run_changes: int | None = None
+    collateral: str = ""
+    runs: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+class DrillScore(msgspec.Struct, frozen=True):
+    """A whole drill."""
+
+    drill: str
+    playbook: str
+    started: datetime
+    targets: tuple[str, ...]
+    variants: tuple[VariantScore, ...]
+    version: str
+    schema: int = 1
+
+    @property
+    def passed(self) -> bool:
+        """Whether every variant passed, and there was one."""
+        return bool(self.variants) and all(variant.passed for variant in self.variants)
+
+
+def store(score: DrillScore, folder: Path) -> Path:
+    """Keep a score in the folder of drills and return its file."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = folder / f"{score.started:%Y%m%d-%H%M%S}-{score.drill}.json"
+    half = path.with_suffix(".half")
+    half.write_bytes(msgspec.json.format(msgspec.json.encode(score)) + b"\n")
+    os.replace(half, path)
+    return path
+
+
+def table(score: DrillScore) -> list[list[str]]:
+    """Return the score as rows of text, the first one the headings."""
+    rows = [["fault", "detected in", "recovered in", "second run", "collateral", "result"]]
+    for variant in score.variants:
+        rows.append(
+            [
+                variant.variant,
+                _seconds(variant.detected_s),
+                _seconds(variant.recovered_s),
+                MISSING if variant.second_run_changes is None else f"{variant.second_run_changes} changes",
+                variant.collateral or MISSING,
+                "passed" if variant.passed else "FAILED",
+            ]
+        )
+    return rows
+
+
+def _seconds(value: float | None) -> str:
+    return MISSING if value is None else f"{value:.1f} s"

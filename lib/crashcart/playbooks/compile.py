@@ -1,0 +1,136 @@
+"""Compiling: a playbook and a selection become a plan, every value rendered and checked, nothing contacted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from crashcart.errors import BadInput
+from crashcart.operations import find_operation
+from crashcart.operations.base import Operation
+from crashcart.plan import Plan, PlannedStep, Rollout, TargetPlan
+from crashcart.playbooks.params import parse_value
+from crashcart.playbooks.render import Renderer
+from crashcart.playbooks.schema import Playbook, StepSpec
+from crashcart.results import Phase
+from crashcart.targets import Selection, Target
+from crashcart.values import Duration, decode
+
+
+class Compiler:
+    """Compiles one playbook; ``given`` holds the parameters that were given as flags, as text."""
+
+    def __init__(self, playbook: Playbook, given: Mapping[str, Any]) -> None:
+        self._playbook, self._given = playbook, given
+        self._renderer = Renderer()
+        self._operations = {step.operation: self._find(step) for step in (*playbook.steps, *playbook.verify)}
+        self._decoded: set[tuple[str, bytes]] = set()
+
+    def plan(self, selection: Selection, rollout: Rollout) -> Plan:
+        """Compile for every target of the selection. Raises ``BadInput`` naming flag, variable or file and line."""
+        flags = {name: self._value(name, raw, f"--{_dashed(name)}") for name, raw in self._given.items()}
+        self._require(flags)
+        targets = tuple(self._target(target, flags) for target in selection.targets)
+        return Plan(
+            playbook=self._playbook.name,
+            summary=self._playbook.summary,
+            pattern=selection.pattern,
+            targets=targets,
+            parameters={name: flags.get(name, spec.default) for name, spec in self._playbook.params.items()},
+            rollout=rollout,
+            read_only=all(operation.reads_only for operation in self._operations.values()),
+        )
+
+    def consents(self, plan: Plan) -> list[str]:
+        """Say what in this plan needs a person's confirmation, each thing once."""
+        found = [
+            operation.needs_consent(decode(step.args, operation.wish))
+            for target in plan.targets
+            for step in target.steps
+            if (operation := self._operations[step.operation]) and not step.skip
+        ]
+        return [reason for reason in dict.fromkeys(found) if reason]
+
+    def _find(self, step: StepSpec) -> Operation[Any, Any, Any]:
+        try:
+            return find_operation(step.operation)
+        except BadInput as error:
+            raise self._wrong(step, error.message, error.hint) from error
+
+    def _require(self, flags: Mapping[str, Any]) -> None:
+        for name, spec in self._playbook.params.items():
+            if spec.default is msgspec.UNSET and name not in flags:
+                raise BadInput(f"{self._playbook.name} needs --{_dashed(name)}", hint=f"{spec.help} ({spec.type})")
+
+    def _value(self, name: str, raw: Any, origin: str) -> Any:
+        try:
+            return parse_value(self._playbook.params[name].type, raw)
+        except ValueError as error:
+            raise BadInput(f"{origin}: {error}", hint=self._playbook.params[name].help) from error
+
+    def _target(self, target: Target, flags: Mapping[str, Any]) -> TargetPlan:
+        if target.kind not in self._playbook.kinds:
+            acts_on = ", ".join(self._playbook.kinds)
+            return TargetPlan(target, skip=f"{self._playbook.name} acts on {acts_on}, this is {target.kind}")
+        context = self._context(target, flags)
+        steps = [self._step(step, Phase.STEP, context) for step in self._playbook.steps]
+        verify = [self._step(step, Phase.VERIFY, context) for step in self._playbook.verify]
+        return TargetPlan(target, (*steps, *verify))
+
+    def _context(self, target: Target, flags: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what templates see: the target's variables, and the parameters, which win."""
+        variables = {**target.variables, "inventory_hostname": target.name, "group_names": list(target.groups)}
+        parameters = dict(flags)
+        for name, spec in self._playbook.params.items():
+            if name not in parameters:
+                where = f"{self._playbook.file}: the default of {name!r} for {target.name}"
+                rendered = self._guarded(where, lambda spec=spec: self._renderer.render(spec.default, variables))
+                parameters[name] = self._value(name, rendered, where)
+        return {**variables, **parameters}
+
+    def _step(self, step: StepSpec, phase: Phase, context: Mapping[str, Any]) -> PlannedStep:
+        skip = ""
+        args: dict[str, Any] = {}
+        if step.when and not self._guarded(self._where(step), lambda: self._renderer.holds(step.when, context)):
+            skip = f"does not apply: {step.when}"
+        else:
+            args = self._guarded(self._where(step), lambda: self._renderer.render(step.args, context))
+            self._check_wish(step, args)
+        return PlannedStep(
+            name=step.name,
+            operation=step.operation,
+            phase=phase,
+            args=args,
+            attempts=step.retry.attempts,
+            deadline=Duration.parse(step.retry.deadline),
+            skip=skip,
+        )
+
+    def _check_wish(self, step: StepSpec, args: Mapping[str, Any]) -> None:
+        """Check arguments against the operation's wish, once for all targets that have the same ones."""
+        seen = (step.operation, msgspec.json.encode(args))
+        if seen in self._decoded:
+            return
+        try:
+            decode(args, self._operations[step.operation].wish)
+        except msgspec.ValidationError as error:
+            raise self._wrong(step, f"{step.operation}: {error}") from error
+        self._decoded.add(seen)
+
+    def _guarded(self, where: str, render: Callable[[], Any]) -> Any:
+        try:
+            return render()
+        except ValueError as error:
+            raise BadInput(f"{where}: {error}") from error
+
+    def _where(self, step: StepSpec) -> str:
+        return f"{self._playbook.file}:{step.line}:{step.column}"
+
+    def _wrong(self, step: StepSpec, message: str, hint: str = "") -> BadInput:
+        return BadInput(message, hint=hint, file=self._playbook.file, line=step.line, column=step.column)
+
+
+def _dashed(name: str) -> str:
+    return name.replace("_", "-")

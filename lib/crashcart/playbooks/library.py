@@ -1,0 +1,62 @@
+"""The library: the shipped playbooks and a checkout's own, by name. The folder is the namespace."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+
+import msgspec
+
+from crashcart.errors import BadInput, nearest
+from crashcart.playbooks.load import load_document
+from crashcart.playbooks.schema import Drill, Playbook
+
+SHIPPED = Path(__file__).parent.parent / "shipped"
+"""Where a wheel keeps the playbooks; an editable install has them in the checkout only."""
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """A playbook file by its name (``recover.disk-space``); ``overrides`` is the shipped file that it replaces."""
+
+    name: str
+    file: Path
+    overrides: Path | None = None
+
+
+class Library:
+    """All playbooks that can be run here. Files are read when first asked for."""
+
+    def __init__(self, own: Path | None) -> None:
+        self._own = own
+        self._read: dict[str, Playbook | Drill] = {}
+
+    @cached_property
+    def entries(self) -> Mapping[str, Entry]:
+        """Every playbook and drill by name, in alphabetical order."""
+        shipped = _scan(SHIPPED)
+        own = _scan(self._own) if self._own else {}
+        found = {name: Entry(name, file) for name, file in shipped.items()}
+        found |= {name: Entry(name, file, shipped.get(name)) for name, file in own.items()}
+        return dict(sorted(found.items()))
+
+    def get(self, name: str) -> Playbook | Drill:
+        """Return the playbook or drill of that name. Raises ``BadInput``."""
+        if name not in self.entries:
+            raise BadInput(f"there is no playbook {name!r}", hint=nearest(name, self.entries) or "inv --list shows them")
+        if name not in self._read:
+            self._read[name] = load_document(self.entries[name].file, name)
+        return self._read[name]
+
+    def playbook(self, name: str) -> Playbook:
+        """Return a playbook. Raises ``BadInput`` when the name is a drill's, too."""
+        found = self.get(name)
+        if isinstance(found, Playbook):
+            return found
+        raise BadInput(f"{name} is a drill, not a playbook")
+
+
+def _scan(folder: Path) -> dict[str, Path]:
+    """Find ``group/name.yml`` files: the command is ``group.name``."""
+    files = sorted(folder.glob("*/*.yml"))
+    return {f"{file.parent.name}.{file.stem}": file for file in files if not file.name.startswith(".")}
