@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import signal
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -58,9 +59,16 @@ class House:
         return select(self.inventory(explicit), pattern)
 
     def ask(self, question: str) -> str:
-        """Show a question on the terminal and return what is typed."""
+        """Show a question on the terminal and return what is typed; Ctrl-C is an empty answer."""
         print(question, end="", file=sys.stderr, flush=True)
-        return sys.stdin.readline()
+        # A run routes Ctrl-C to its engine, which would leave this read waiting.
+        routed = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            return sys.stdin.readline()
+        except KeyboardInterrupt:
+            return ""
+        finally:
+            signal.signal(signal.SIGINT, routed)
 
     @staticmethod
     def _sources() -> Mapping[str, Callable[[], Path | Mapping[str, Any]]]:

@@ -153,7 +153,7 @@ class Reconciler:
             case Done():
                 return self._done(decision)
             case Act(action):
-                return self._act(transport, action) if may_act else Ready(action)
+                return self._act(transport, action) if may_act else self._ready(action)
             case Wait(why, after):
                 late = f"still not there after {self._patience.deadline:.0f} s: {why}"
                 return self._unless_late(Outcome.FAILED, late, after)
@@ -206,6 +206,11 @@ class Reconciler:
         if missing > 0:
             return Again(min(missing, HOLD_PAUSE))
         return self._finish(Outcome.CHANGED if self._applied else Outcome.OK, decision.why, verdict=decision.verdict)
+
+    def _ready(self, action: Action) -> Turn:
+        # The time until a target's batch begins is not the target's: its deadline starts anew with the next turn.
+        self._started = None
+        return Ready(action)
 
     def _act(self, transport: Transport, action: Action) -> Turn:
         hopeless = self._hopeless(action)

@@ -183,8 +183,7 @@ class _Reader:
         return self._error(place, f"unknown key {key!r}{self._called(place[:-1])}", hint)
 
     def _error(self, place: tuple[Key, ...], message: str, hint: str = "") -> BadInput:
-        line, column = self._document.at(place)
-        return BadInput(message, hint=hint, file=self._path, line=line, column=column)
+        return self._document.error(place, message, hint)
 
     @staticmethod
     def _called(place: tuple[Key, ...]) -> str:
