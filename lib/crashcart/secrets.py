@@ -44,7 +44,13 @@ def is_secret_name(name: str) -> bool:
 
 
 def encode_secret(value: object) -> object:
-    """Encode what msgspec cannot: a ``Secret`` as ``***``. Used as ``enc_hook`` of every encoder."""
+    """Encode what msgspec cannot: a ``Secret`` as ``***``, our own texts and numbers as what they are.
+
+    Used as ``enc_hook`` of every encoder.
+    """
     if isinstance(value, Secret):
         return MASK
+    for plain in (str, float, int):
+        if isinstance(value, plain):
+            return plain(value)
     raise TypeError(f"cannot encode {type(value).__name__}")

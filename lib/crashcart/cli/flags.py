@@ -82,7 +82,7 @@ def parse_request(values: Mapping[str, Any], *, dry: bool) -> Request:
         mode=Mode.CHECK if values.get("check") or dry else Mode.APPLY,
         diff=bool(values.get("diff")),
         forks=_typed(values, "forks", _forks, 32),
-        deadline=_typed(values, "deadline", Duration.parse, Duration(900)),
+        deadline=float(_typed(values, "deadline", Duration.parse, Duration(900))),
         reason=values.get("reason") or "",
         incident=values.get("incident") or "",
         yes=bool(values.get("yes")),

@@ -87,9 +87,7 @@ class Rehearsal:
         before = self._canary()
         self._notice(spec, report)
         self._recover(spec, report)
-        report.collateral = "none" if self._canary() == before else "CHANGED"
-        if report.collateral != "none":
-            report.problems.append("something outside the allow-list was changed")
+        self._compare(before, report)
         if spec.expect == Outcome.CHANGED:
             again = self._is_healthy(spec, report)
             self._demand(again, "steady state: the check is not healthy after the recovery")
@@ -116,6 +114,15 @@ class Rehearsal:
             raise Stop(f"expected {spec.expect} {spec.message!r}, got {told}")
         report.recovered_s = run.duration_s if spec.expect == Outcome.CHANGED else None
         self._say(f"  {self._drill.playbook}: {spec.expect} as expected, in {run.duration_s:.1f} s")
+
+    def _compare(self, before: list[bytes], report: _Report) -> None:
+        """Compare what no recovery may touch, byte for byte, where the drill has such a thing."""
+        if not self._drill.collateral:
+            return
+        same = self._canary() == before
+        report.collateral = "none" if same else "CHANGED"
+        if not same:
+            report.problems.append("something outside the allow-list was changed")
 
     def _second_run(self, spec: VariantSpec, report: _Report) -> None:
         run = self._playbook(self._drill.playbook, spec.params, report)

@@ -15,6 +15,7 @@ from crashcart.playbooks.params import parse_value
 from crashcart.playbooks.render import Renderer
 from crashcart.playbooks.schema import Playbook, StepSpec
 from crashcart.results import Phase
+from crashcart.secrets import encode_secret
 from crashcart.targets import Selection, Target
 from crashcart.values import Duration, decode
 
@@ -104,13 +105,13 @@ class Compiler:
             phase=phase,
             args=args,
             attempts=step.retry.attempts,
-            deadline=Duration.parse(step.retry.deadline),
+            deadline=float(Duration.parse(step.retry.deadline)),
             skip=skip,
         )
 
     def _check_wish(self, step: StepSpec, args: Mapping[str, Any]) -> None:
         """Check arguments against the operation's wish, once for all targets that have the same ones."""
-        seen = (step.operation, msgspec.json.encode(args))
+        seen = (step.operation, msgspec.json.encode(args, enc_hook=encode_secret))
         if seen in self._decoded:
             return
         try:
