@@ -25,8 +25,7 @@ MAX_VALUES = 1_000_000
 _TAG = "tag:yaml.org,2002:"
 _MERGE = f"{_TAG}merge"
 _TEXTS = {f"{_TAG}str", f"{_TAG}timestamp", f"{_TAG}value"}
-_VAULTS = {"!vault", "!vault-encrypted"}
-_UNSAFE = "!unsafe"
+_VAULTS, _UNSAFE = {"!vault", "!vault-encrypted"}, "!unsafe"
 
 
 class Vault:
@@ -81,11 +80,12 @@ def parse(text: str, name: Path | str, *, may_be_empty: bool = False) -> Documen
     """Read YAML from a text; ``name`` stands for the file in messages. Raises ``BadInput`` like ``load``."""
     try:
         root = _Reader(text).get_single_node()
-        value = None if root is None else _Builder().build(root)
+        value, _ = (None, 0) if root is None else _Builder().build(root)
+    except yaml.reader.ReaderError as error:
+        line, column = _line_and_column(text.encode(), error.position)
+        raise BadInput("the file holds a control character", file=name, line=line, column=column) from error
     except yaml.MarkedYAMLError as error:
         raise _located(error, text, name) from error
-    except yaml.reader.ReaderError as error:
-        raise _unreadable(error, text, name) from error
     if value is None and not may_be_empty:
         raise BadInput("the file is empty", file=name)
     return Document(name, value, root)
@@ -133,10 +133,8 @@ class _Builder:
         self._open: set[int] = set()
         self._unsafe = 0
 
-    def build(self, node: yaml.Node) -> Any:
-        return self._build(node)[0]
-
-    def _build(self, node: yaml.Node) -> tuple[Any, int]:
+    def build(self, node: yaml.Node) -> tuple[Any, int]:
+        """Return a node's value, and how many values are in it."""
         if isinstance(node, yaml.ScalarNode):
             return _scalar(node, unsafe=self._unsafe > 0), 1
         here = id(node)
@@ -159,7 +157,7 @@ class _Builder:
         return value, size
 
     def _sequence(self, node: yaml.Node) -> tuple[list[Any], int]:
-        items = [self._build(item) for item in node.value]
+        items = [self.build(item) for item in node.value]
         return [value for value, _ in items], 1 + sum(size for _, size in items)
 
     def _mapping(self, node: yaml.Node) -> tuple[dict[Any, Any], int]:
@@ -167,14 +165,15 @@ class _Builder:
         own: dict[Any, Any] = {}
         total = 1
         for key_node, value_node in node.value:
-            value, size = self._build(value_node)
+            value, size = self.build(value_node)
             total += size
             if key_node.tag == _MERGE:
                 merged |= _merged(value, value_node)
                 continue
             key = _key(key_node)
             if key in own:
-                _fail(f"{key!r} is given twice, first on line {_line_of(node, key)}", key_node)
+                first = next(mark.line for found, mark, _ in _children(node) if found == key) + 1
+                _fail(f"{key!r} is given twice, first on line {first}", key_node)
             own[key] = value
         return merged | own, total
 
@@ -230,10 +229,6 @@ def _children(node: yaml.Node) -> Iterator[tuple[Any, yaml.Mark, yaml.Node]]:
                 yield from _children(part)
 
 
-def _line_of(node: yaml.Node, key: Any) -> int:
-    return next(mark.line for found, mark, _ in _children(node) if found == key) + 1
-
-
 def _fail(message: str, where: Any) -> NoReturn:
     raise yaml.MarkedYAMLError(problem=message, problem_mark=where.start_mark)
 
@@ -258,11 +253,6 @@ def _hint(line: str) -> str:
     if "{{" in line:
         return 'quote a value that starts with a template: "{{ ... }}"'
     return ""
-
-
-def _unreadable(error: yaml.reader.ReaderError, text: str, name: Path | str) -> BadInput:
-    line, column = _line_and_column(text.encode(), error.position)
-    return BadInput("the file holds a control character", file=name, line=line, column=column)
 
 
 def _line_and_column(raw: bytes, offset: int) -> tuple[int, int]:

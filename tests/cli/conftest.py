@@ -63,7 +63,7 @@ class Inv:
         )
 
     def json(self, *words: str, **environment: str) -> tuple[int, Any]:
-        done = self(*words, "--output", "json", **environment)
+        done = self(*words, "--output", "json", cwd=CHECKOUT, **environment)
         return done.returncode, json.loads(done.stdout)
 
     @property

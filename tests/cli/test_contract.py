@@ -65,7 +65,7 @@ BAD_INPUT = [
     (("drill.disk-space", "--hosts", "web", "--check"), "no check mode"),
     (("lab.up", "--count", "many"), "--count: expected a whole number"),
     (("runs.show", "nothing"), "there is no run 'nothing'"),
-    (("runs.resume",), "which run"),
+    (("runs.resume",), "required positional arguments: 'run'"),
 ]
 
 

@@ -166,6 +166,21 @@ def test_resuming_a_finished_run_changes_nothing(runs: Runs, hosts: dict[str, Ho
     assert invocation(hosts["lab1"]) == before
 
 
+def test_a_host_behind_a_jump_host(runs: Runs, lab: Lab, hosts: dict[str, Host], tmp_path: Path) -> None:
+    """Through lab1 to what lab1 calls 127.0.0.1:22; nothing listens there on this side."""
+    login = hosts["lab1"].variables
+    known = tmp_path / "known_hosts"
+    outer = f"[127.0.0.1]:{login['ansible_port']} "
+    keys = [line for line in Path(lab.folder.known_hosts).read_text().splitlines() if line.startswith(outer)]
+    known.write_text("".join(f"{line}\n127.0.0.1 {line.removeprefix(outer)}\n" for line in keys))
+    jump = f"-o UserKnownHostsFile={known} -o ProxyJump={login['ansible_user']}@127.0.0.1:{login['ansible_port']}"
+    variables = {**login, "ansible_port": 22, "ansible_ssh_common_args": jump}
+    inventory = tmp_path / "hosts.yml"
+    inventory.write_text(json.dumps({"all": {"hosts": {"inner": variables}}}))
+    code, document = runs("inventory.ping", "--hosts", "inner", "--inventory", str(inventory))
+    assert (code, outcomes(document)) == (0, {"inner": "ok"}), document
+
+
 @pytest.mark.parametrize("drill", ["drill.service-restart", "drill.disk-space"])
 def test_drills_pass(runs: Runs, drill: str) -> None:
     code, document = runs(drill, "--hosts", "lab")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,7 +35,7 @@ def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
 def new_sshd(tmp_path: Path) -> Iterator[Callable[..., Sshd]]:
     servers: list[Sshd] = []
 
-    def start(*extra: str, **options: str) -> Sshd:
+    def start(*extra: str, **options: Any) -> Sshd:
         servers.append(Sshd(tmp_path / f"sshd{len(servers)}", *extra, **options))
         return servers[-1]
 

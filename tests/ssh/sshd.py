@@ -27,7 +27,7 @@ PermitRootLogin yes
 MaxStartups 1000
 LogLevel INFO
 # A shell that believes to be nested reads no ~/.bashrc: the tests depend on nobody's.
-SetEnv SHLVL=9
+SetEnv {environment}
 {extra}
 """
 
@@ -35,7 +35,14 @@ SetEnv SHLVL=9
 class Sshd:
     """One sshd. ``key`` logs in; ``known_hosts`` holds its host key."""
 
-    def __init__(self, folder: Path, *extra: str, address: str = "127.0.0.1", prefix: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *extra: str,
+        address: str = "127.0.0.1",
+        environment: str = "SHLVL=9",
+        prefix: tuple[str, ...] = (),
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.address = address
@@ -46,7 +53,8 @@ class Sshd:
         self.known_hosts = folder / "known_hosts"
         self.known_hosts.write_text(f"[127.0.0.1]:{self.port} {public(self.host_key)}\n")
         config = folder / "sshd_config"
-        config.write_text(_CONFIG.format(port=self.port, address=address, folder=folder, extra="\n".join(extra)))
+        values = {"port": self.port, "address": address, "folder": folder, "environment": environment}
+        config.write_text(_CONFIG.format(**values, extra="\n".join(extra)))
         self.log: list[str] = []
         self._process = self._start([*prefix, sshd_program(), "-D", "-e", "-f", str(config)])
 
@@ -61,11 +69,20 @@ class Sshd:
         }
         return Target(name, variables=own | variables)
 
-    def drop_connections(self) -> None:
-        """Kill the processes that serve the connections, as a crash would."""
+    def let_in(self, key: Path) -> None:
+        """Let another key log in, too."""
+        with (self.folder / "authorized_keys").open("a") as file:
+            file.write(f"{public(key)}\n")
+
+    def cut_connections(self) -> None:
+        """End all connections, as a restart of the host would."""
+        self.signal_connections(signal.SIGKILL)
+
+    def signal_connections(self, number: signal.Signals) -> None:
+        """Signal the processes that serve the connections: a crash, or a host that hangs."""
         for pid in descendants(self._process.pid):
             if Path(f"/proc/{pid}/comm").read_text().startswith("sshd"):
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, number)
 
     def stop(self) -> None:
         """End the server and what serves its connections."""

@@ -6,8 +6,9 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from crashcart.errors import (
     Cancelled,
     ConnectRefused,
     ConnectTimeout,
+    CrashcartError,
     HostKeyRefused,
     SilentPeer,
     TransportError,
@@ -31,7 +33,7 @@ TRUE = Command("true", become=False)
 SHORT = Limits(connect=0.3, banner=0.3, authentication=0.5, channel=1.0, login=1.0)
 
 
-def failure(connector: SshConnector, sshd: Sshd, **variables: object) -> TransportError | HostKeyRefused:
+def failure(connector: SshConnector, sshd: Sshd, **variables: Any) -> CrashcartError:
     transport = connector(sshd.target(**variables))
     with pytest.raises((TransportError, HostKeyRefused)) as caught:
         transport.run(TRUE)
@@ -105,7 +107,7 @@ def test_no_ssh_server(sshd: Sshd) -> None:
 
 
 def test_a_second_try_follows_a_reset_during_the_handshake_and_only_one(sshd: Sshd) -> None:
-    accepted = []
+    accepted: list[socket.socket] = []
 
     def hang_up() -> None:
         for _ in range(2):
@@ -168,7 +170,7 @@ def test_a_named_key_keeps_the_default_ones_out(
 
 
 @pytest.fixture
-def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
+def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], object]]:
     """Start an SSH agent; returns a function that gives it a key."""
     path = tmp_path / "agent.sock"
     monkeypatch.setenv("SSH_AUTH_SOCK", str(path))
@@ -182,7 +184,7 @@ def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], N
         process.communicate()
 
 
-def test_the_agent_is_asked(connector: SshConnector, sshd: Sshd, agent: Callable[[Path], None]) -> None:
+def test_the_agent_is_asked(connector: SshConnector, sshd: Sshd, agent: Callable[[Path], object]) -> None:
     agent(sshd.key)
     transport = connector(sshd.target(ansible_ssh_private_key_file=None))
     assert transport.run(TRUE).ok
@@ -190,10 +192,11 @@ def test_the_agent_is_asked(connector: SshConnector, sshd: Sshd, agent: Callable
 
 
 def test_the_agent_holds_a_named_key_that_is_locked(
-    connector: SshConnector, sshd: Sshd, agent: Callable[[Path], None], tmp_path: Path
+    connector: SshConnector, sshd: Sshd, agent: Callable[[Path], object], tmp_path: Path
 ) -> None:
     agent(sshd.key)
     locked = tmp_path / "locked"
+    locked.touch(mode=0o600)
     locked.write_bytes(sshd.key.read_bytes())
     (tmp_path / "locked.pub").write_bytes(Path(f"{sshd.key}.pub").read_bytes())
     subprocess.run(["ssh-keygen", "-q", "-p", "-N", "secret", "-f", str(locked)], check=True)

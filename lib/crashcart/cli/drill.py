@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -18,7 +18,7 @@ from crashcart.drills.score import DrillScore, VariantScore, store, table
 from crashcart.errors import BadInput, Refused, nearest
 from crashcart.lab import Lab
 from crashcart.playbooks.schema import Drill
-from crashcart.reports.document import drill_document, encode
+from crashcart.reports.document import RunPart, drill_document, encode
 from crashcart.reports.text import columns
 from crashcart.results import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK
 from crashcart.targets import Selection
@@ -28,7 +28,8 @@ from crashcart.transports.ssh import SshConnector
 def run_drill(house: House, drill: Drill, values: Mapping[str, Any], *, dry: bool) -> int:
     """Run a drill and print its score. Raises ``BadInput`` and ``Refused`` before anything is broken."""
     if values.get("check") or dry:
-        raise BadInput("a drill breaks things on purpose, so it has no check mode", hint=f"--check belongs to {drill.playbook}")
+        hint = f"--check belongs to {drill.playbook}"
+        raise BadInput("a drill breaks things on purpose, so it has no check mode", hint=hint)
     request = parse_request(values, dry=False)
     names = _variants(drill, values.get("variant"))
     selection = _select(house, request)
@@ -36,31 +37,35 @@ def run_drill(house: House, drill: Drill, values: Mapping[str, Any], *, dry: boo
     check_targets(selection, ["linux"])
     connect = SshConnector(accept_new_host_keys=request.accept_new_host_keys)
     say = _say_to(sys.stderr if request.json else sys.stdout)
-    rehearsal = Rehearsal(
-        drill, selection, run=_runner(house, request), connect=connect, clock=house.clock, say=say
-    )
+    rehearsal = Rehearsal(drill, selection, run=_runner(house, request), connect=connect, clock=house.clock, say=say)
     say(f"{drill.name}: {drill.summary}; on {', '.join(target.name for target in selection.targets)}")
     started = house.clock.now()
-    scores: list[VariantScore] = []
     try:
-        for name in names:
-            scores.append(rehearsal.rehearse(name))
-        interrupted = False
-    except (Interrupted, KeyboardInterrupt):
-        interrupted = True
+        scores, interrupted = _rehearse(rehearsal, names)
     finally:
         connect.close()
     targets = tuple(target.name for target in selection.targets)
-    score = DrillScore(drill.name, drill.playbook, started, targets, tuple(scores), version("crashcart"))
+    score = DrillScore(drill.name, drill.playbook, started, targets, scores, version("crashcart"))
     return _report(house, score, request, interrupted=interrupted)
+
+
+def _rehearse(rehearsal: Rehearsal, names: Sequence[str]) -> tuple[tuple[VariantScore, ...], bool]:
+    """Run the variants in order; tell whether somebody stopped it."""
+    scores: list[VariantScore] = []
+    try:
+        scores.extend(rehearsal.rehearse(name) for name in names)
+    except (Interrupted, KeyboardInterrupt):
+        return tuple(scores), True
+    return tuple(scores), False
 
 
 def _report(house: House, score: DrillScore, request: Request, *, interrupted: bool) -> int:
     path = store(score, house.runs.parent / "drills")
     code = EXIT_INTERRUPTED if interrupted else EXIT_OK if score.passed else EXIT_FAILED
     if request.json:
-        document = drill_document(msgspec.to_builtins(score), code, score.passed, str(path))
-        sys.stdout.write(encode(document).decode())
+        status = "interrupted" if interrupted else "ok" if score.passed else "failed"
+        run = RunPart(status, code, f"score kept in {path}", playbook=score.drill, started=score.started)
+        sys.stdout.write(encode(drill_document(run, score)))
         return code
     print()
     print(columns(table(score)))
@@ -100,7 +105,8 @@ def _variants(drill: Drill, wanted: str | None) -> list[str]:
     names = [name.strip() for name in wanted.split(",") if name.strip()] if wanted is not None else list(drill.variants)
     for name in names:
         if name not in drill.variants:
-            raise BadInput(f"--variant: {drill.name} has no variant {name!r}", hint=nearest(name, drill.variants) or ", ".join(drill.variants))
+            hint = nearest(name, drill.variants) or ", ".join(drill.variants)
+            raise BadInput(f"--variant: {drill.name} has no variant {name!r}", hint=hint)
     if not names:
         raise BadInput("--variant: names no variant", hint=", ".join(drill.variants))
     return names

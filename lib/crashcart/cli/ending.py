@@ -32,7 +32,7 @@ def refuse(error: CrashcartError, code: int, *, as_json: bool, playbook: str = "
     if as_json:
         message = f"{error.message} ({error.hint})" if error.hint else error.message
         out = stdout or sys.stdout
-        out.write(encode(refusal_document(status=status, exit_code=code, message=message, playbook=playbook)).decode())
+        out.write(encode(refusal_document(status, code, message, playbook)))
         out.flush()
     print(f"{status}: {error}", file=sys.stderr)
     return Exit(code=code)

@@ -6,6 +6,7 @@ import getpass
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -17,11 +18,12 @@ from crashcart.engine.targetrun import TargetRun
 from crashcart.errors import BadInput
 from crashcart.events import RunStarted, Stream
 from crashcart.journal.folder import RunFolder, new_run_id
+from crashcart.journal.recall import PastRun
 from crashcart.plan import Plan
 from crashcart.playbooks.compile import Compiler
 from crashcart.playbooks.schema import Playbook
 from crashcart.reports.console import make_console
-from crashcart.reports.document import encode, run_document
+from crashcart.reports.document import encode, replay
 from crashcart.safety.consent import Needed, ask_consent, check_answers, needed_consent
 from crashcart.secrets import Secret
 from crashcart.targets import Selection
@@ -34,7 +36,6 @@ class Ended(msgspec.Struct, frozen=True):
 
     verdicts: Verdicts
     run: str
-    document: dict[str, Any]
 
     @property
     def exit_code(self) -> int:
@@ -69,7 +70,7 @@ class Execution:
         first = RunStarted(new_run_id(self._house.clock), self._house.actor, plan, options, version("crashcart"))
         folder = RunFolder.create(self._house.runs, first, self._house.clock)
         out = sys.stderr if self._request.json else sys.stdout
-        console = make_console(out, self._house.clock, journal=folder.journal, journal_hash=lambda: folder.hash)
+        console = make_console(out, folder.journal, lambda: folder.hash)
         stream = Stream(folder, [] if self._quiet else [console])
         if not self._quiet:
             console.notice(first)
@@ -85,11 +86,9 @@ class Execution:
         ask_consent(needed, self._request.options, "\n".join(wishes), self._house.ask)
 
     def _ended(self, first: RunStarted, verdicts: Verdicts, folder: RunFolder) -> Ended:
-        document = run_document(first, verdicts, folder.journal, folder.hash)
         if self._request.json and not self._quiet:
-            sys.stdout.write(encode(document).decode())
-            sys.stdout.flush()
-        return Ended(verdicts, first.run, document)
+            print_document(folder.journal)
+        return Ended(verdicts, first.run)
 
     def _become_password(self) -> Secret | None:
         if not self._request.ask_become_pass:
@@ -97,6 +96,12 @@ class Execution:
         if not self._house.interactive:
             raise BadInput("--ask-become-pass needs a terminal", hint="use passwordless sudo for jobs without one")
         return Secret(getpass.getpass("sudo password: ", stream=sys.stderr))
+
+
+def print_document(journal: Path) -> None:
+    """Print a run's JSON document, from what its journal says: so ``runs.show`` prints the same."""
+    sys.stdout.write(encode(replay(PastRun.read(journal))))
+    sys.stdout.flush()
 
 
 def check_targets(selection: Selection, kinds: Sequence[str]) -> None:

@@ -10,8 +10,8 @@ from crashcart.cli.ending import ended
 from crashcart.cli.flags import COMMON, INVENTORY, OUTPUT, Flag, parse_request, wants_json
 from crashcart.cli.house import House, to_json
 from crashcart.cli.tasks import make_task
-from crashcart.playbooks.schema import Playbook, StepSpec
 
+PING = "inventory.ping"
 HOSTS = Flag("hosts", "targets to show (default: all)")
 
 
@@ -23,7 +23,7 @@ def inventory_tasks(house: House) -> list[Task[Any]]:
 
     def ping(context: Context, values: dict[str, Any]) -> None:
         dry = bool(context.config.run.dry)
-        ended(lambda: _ping(house, values, dry=dry), as_json=values.get("output") == "json", playbook=PING.name)
+        ended(lambda: _ping(house, values, dry=dry), as_json=values.get("output") == "json", playbook=PING)
 
     return [
         make_task("show", show, [HOSTS, INVENTORY, OUTPUT], "Show groups, targets and their resolved variables"),
@@ -31,20 +31,14 @@ def inventory_tasks(house: House) -> list[Task[Any]]:
     ]
 
 
-PING = Playbook(
-    name="inventory.ping",
-    file="inventory.ping",
-    summary="Log in and become root",
-    kinds=("linux",),
-    steps=(StepSpec("host.ping", {}, "host.ping"),),
-)
-"""A playbook like any other, so that ping sees exactly what a recovery would."""
-
-
 def _ping(house: House, values: dict[str, Any], *, dry: bool) -> int:
+    """Run a playbook like any other, so that ping sees exactly what a recovery would."""
     from crashcart.cli.execution import Execution  # noqa: PLC0415 -- keeps --list fast
+    from crashcart.playbooks.schema import Playbook, StepSpec  # noqa: PLC0415
 
-    return Execution(house, parse_request(values, dry=dry)).run(PING, {}).exit_code
+    step = StepSpec("host.ping", {}, "host.ping")
+    ping = Playbook(name=PING, file=PING, summary="Log in and become root", kinds=("linux",), steps=(step,))
+    return Execution(house, parse_request(values, dry=dry)).run(ping, {}).exit_code
 
 
 def _show(house: House, values: dict[str, Any]) -> int:

@@ -7,7 +7,6 @@ row. Here a parse error is bad input (2), one command line runs one playbook, an
 from __future__ import annotations
 
 import sys
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +44,9 @@ class Tamed(Program):
 
 def main() -> None:
     """Run the ``crashcart`` command: the shipped playbooks, and a checkout's own when started inside one."""
-    from crashcart.cli.namespace import build_namespace  # noqa: PLC0415 -- tasks.py imports this module from there
+    from importlib.metadata import version  # noqa: PLC0415 -- keeps inv --list fast
+
+    from crashcart.cli.namespace import build_namespace  # noqa: PLC0415 -- it imports this module
 
     own = Path.cwd() / "playbooks"
     checkout = Path.cwd() if (Path.cwd() / "tasks.py").is_file() and own.is_dir() else None

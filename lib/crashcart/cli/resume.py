@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-
+from crashcart.cli.execution import print_document
 from crashcart.cli.house import House
 from crashcart.engine.run import Run, Verdicts
 from crashcart.errors import Refused
@@ -14,7 +14,6 @@ from crashcart.journal.folder import RunFolder
 from crashcart.journal.recall import PastRun
 from crashcart.plan import Plan
 from crashcart.reports.console import make_console
-from crashcart.reports.document import encode, replay, run_document
 from crashcart.secrets import MASK
 from crashcart.transports.ssh import SshConnector
 
@@ -35,7 +34,7 @@ def resume(house: House, journal: Path, *, as_json: bool) -> int:
 def _go_on(house: House, past: PastRun, folder: RunFolder, *, as_json: bool) -> int:
     first = past.started
     out = sys.stderr if as_json else sys.stdout
-    console = make_console(out, house.clock, journal=folder.journal, journal_hash=lambda: folder.hash)
+    console = make_console(out, folder.journal, lambda: folder.hash)
     console.notice(first)
     stream = Stream(folder, [console])
     stream.emit(RunResumed(house.actor))
@@ -55,14 +54,14 @@ def _go_on(house: House, past: PastRun, folder: RunFolder, *, as_json: bool) -> 
     finally:
         connect.close()
     if as_json:
-        sys.stdout.write(encode(run_document(first, verdicts, folder.journal, folder.hash)).decode())
+        print_document(folder.journal)
     return verdicts.exit_code
 
 
 def _already_finished(past: PastRun, *, as_json: bool) -> int:
     assert past.finished is not None  # noqa: S101 -- the caller checked
     if as_json:
-        sys.stdout.write(encode(replay(past)).decode())
+        print_document(past.path)
     else:
         print(f"run {past.started.run} is finished ({past.finished.status}); nothing to go on with")
     return past.finished.exit_code

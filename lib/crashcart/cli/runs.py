@@ -53,7 +53,7 @@ def _show(house: House, values: dict[str, Any]) -> int:
 
     as_json = wants_json(values)
     past = PastRun.read(find_run(house.runs, _named(values)))
-    print(encode(replay(past)).decode().rstrip() if as_json else run_text(past))
+    print(encode(replay(past)).rstrip() if as_json else run_text(past))
     return 0
 
 

@@ -1,4 +1,4 @@
-"""A rehearsal: steady state, a fault, the check notices, the playbook recovers, steady state, a second run changes nothing."""
+"""A rehearsal: steady state, a fault, the check notices it, the playbook recovers, steady state, a second run is a no-op."""
 
 from __future__ import annotations
 
@@ -61,7 +61,14 @@ class Rehearsal:
     """Runs the variants of one drill. The fault is always taken back, also on errors and interrupts."""
 
     def __init__(
-        self, drill: Drill, selection: Selection, *, run: RunPlaybook, connect: Connector, clock: Clock, say: Callable[[str], None]
+        self,
+        drill: Drill,
+        selection: Selection,
+        *,
+        run: RunPlaybook,
+        connect: Connector,
+        clock: Clock,
+        say: Callable[[str], None],
     ) -> None:
         self._drill, self._targets = drill, selection.targets
         self._run, self._connect, self._clock, self._say = run, connect, clock, say

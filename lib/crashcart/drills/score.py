@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import datetime
 from pathlib import Path
 
@@ -48,25 +47,25 @@ def store(score: DrillScore, folder: Path) -> Path:
     path = folder / f"{score.started:%Y%m%d-%H%M%S}-{score.drill}.json"
     half = path.with_suffix(".half")
     half.write_bytes(msgspec.json.format(msgspec.json.encode(score)) + b"\n")
-    os.replace(half, path)
+    half.replace(path)
     return path
 
 
 def table(score: DrillScore) -> list[list[str]]:
     """Return the score as rows of text, the first one the headings."""
-    rows = [["fault", "detected in", "recovered in", "second run", "collateral", "result"]]
-    for variant in score.variants:
-        rows.append(
-            [
-                variant.variant,
-                _seconds(variant.detected_s),
-                _seconds(variant.recovered_s),
-                MISSING if variant.second_run_changes is None else f"{variant.second_run_changes} changes",
-                variant.collateral or MISSING,
-                "passed" if variant.passed else "FAILED",
-            ]
-        )
-    return rows
+    headings = ["fault", "detected in", "recovered in", "second run", "collateral", "result"]
+    return [headings, *(_row(variant) for variant in score.variants)]
+
+
+def _row(variant: VariantScore) -> list[str]:
+    return [
+        variant.variant,
+        _seconds(variant.detected_s),
+        _seconds(variant.recovered_s),
+        MISSING if variant.second_run_changes is None else f"{variant.second_run_changes} changes",
+        variant.collateral or MISSING,
+        "passed" if variant.passed else "FAILED",
+    ]
 
 
 def _seconds(value: float | None) -> str:

@@ -1,6 +1,6 @@
 """HTTP health as a host sees it: one bounded GET, by curl or wget on the host, else through the host's connection.
 
-Nothing is uploaded, no temporary file is made, at most ``KEPT`` bytes of the answer are read (DESIGN 8: HTTP health).
+Nothing is uploaded, no temporary file is made, at most ``KEPT`` bytes of the answer are read.
 """
 
 from __future__ import annotations
@@ -11,15 +11,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from crashcart.errors import (
-    Cancelled,
-    ConnectRefused,
-    ConnectTimeout,
-    FactUnreadable,
-    SilentPeer,
-    SudoDenied,
-    TransportError,
-)
+from crashcart.errors import Cancelled, ConnectionLost, FactUnreadable, TransportError, Unreachable
 from crashcart.transports.base import Command, Transport
 
 LIMIT = 5.0
@@ -139,12 +131,13 @@ def complete(transport: Transport, probe: Probe, url: str, timeout: float = LIMI
 def _fetch(transport: Transport, probe: Probe, url: str, timeout: float) -> Probe:
     try:
         reply = transport.fetch(url, timeout)
-    except Cancelled:
-        raise
-    except (ConnectRefused, ConnectTimeout, SilentPeer) as error:
-        return Probe(Health.SILENT, reason=error.message, by="controller")
-    except (TransportError, SudoDenied) as error:
+    except (Cancelled, ConnectionLost, Unreachable):
+        raise  # the session itself is gone: that is for the next look to find out
+    except TransportError as error:
         return msgspec.structs.replace(probe, reason=f"{probe.reason}; through the connection: {error.message}")
+    if not reply.status:
+        reason = "timed out" if reply.body.startswith("no answer within") else reply.body
+        return Probe(Health.SILENT, reason=reason, by="controller")
     return Probe(_judge(reply.status), reply.status, _first_line(reply.body), "controller")
 
 

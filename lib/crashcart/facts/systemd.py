@@ -1,6 +1,6 @@
 """A systemd unit as its host knows it: state, history, required units, and its health URL, in one exec.
 
-Seed rows S0-D3 (``is-active``, ``status``, ``ps``) and S0-D15 (out of memory); DESIGN 8.
+Seed rows S0-D3 (``is-active``, ``status``, ``ps``) and S0-D15 (out of memory).
 
 Times are the host's own wall clock, but computed from what has passed since on the clock that never jumps: systemd's
 monotonic stamps against ``/proc/timer_list``. Where that file cannot be read (a container hides it) ``/proc/uptime``
@@ -31,13 +31,17 @@ value() { printf '%s\n' "$unit" | sed -n "s/^$1=//p"; }
 set -f
 command -v systemctl >/dev/null 2>&1 || fail 'this host has no systemctl'
 unit=$(show -p LoadState,LoadError,UnitFileState,ActiveState,SubState,Result,NRestarts,Job,InvocationID \
-  -p ActiveEnterTimestampMonotonic,InactiveEnterTimestampMonotonic,MainPID,ExecMainCode,ExecMainStatus \
+  -p ActiveEnterTimestampMonotonic,InactiveEnterTimestampMonotonic,MainPID,ExecMainPID,ExecMainCode,ExecMainStatus \
   -p Type,ConditionResult,ControlGroup,Requires,Requisite,BindsTo -- "$1") || fail "$unit"
 printf 'now=%s\n' "$(date +%s.%N)"
 read -r uptime rest </proc/uptime && printf 'uptime=%s\n' "$uptime"
 sed -n '/^now at/{s/^now at \([0-9]*\) nsecs.*/monotonic_ns=\1/p;q;}' /proc/timer_list 2>/dev/null
 group=$(value ControlGroup)
 [ -z "$group" ] || sed -n 's/^oom_kill /oom_kills=/p' "/sys/fs/cgroup$group/memory.events" 2>/dev/null
+if [ "$(value ActiveState) $(value Result)" = 'failed signal' ]; then
+  # systemd knows oom-kill from version 243 and control groups v2 on; before that only the kernel does.
+  dmesg 2>/dev/null | grep -q "Killed process $(value ExecMainPID)[ ,]" && printf 'oom_killed=yes\n'
+fi
 printf '%s\n' "$unit"
 needs="$(value Requires) $(value Requisite) $(value BindsTo)"
 if [ "$needs" != "  " ]; then
@@ -60,6 +64,7 @@ START_LIMIT = "start-limit-hit"
 """Result of a unit that systemd does not start any more. One that failed before keeps its first result instead."""
 
 _NO_SUCH_NAME = re.compile(r"neither a valid invocation ID nor unit name|(?:not a valid|invalid) unit name", re.IGNORECASE)
+_SECONDS = re.compile(r"[0-9]{1,11}(?:\.[0-9]+)?")
 _NEEDED = ("LoadState", "ActiveState", "SubState", "InvocationID")
 _KILLED = {2: "killed by signal", 3: "dumped core on signal"}
 
@@ -87,8 +92,9 @@ class UnitState(msgspec.Struct, frozen=True):
     """One unit. Times are seconds since 1970 by the host's own clock; None where systemd does not remember.
 
     ``restarts`` counts systemd's automatic restarts since somebody last started the unit by hand. ``exit_kind`` is 1 for a
-    main process that exited with ``exit_status``, 2 or 3 for one killed by that signal. ``oom_kills`` counts processes of
-    the running unit that the kernel killed for memory. ``health`` is asked of active units only.
+    main process that exited with ``exit_status``, 2 or 3 for one killed by that signal. ``oom_killed`` is what the kernel's
+    log says of that process; ``oom_kills`` counts processes of the running unit that were killed for memory. ``health`` is
+    asked of active units only.
     """
 
     name: str
@@ -106,6 +112,7 @@ class UnitState(msgspec.Struct, frozen=True):
     exit_kind: int = 0
     exit_status: int = 0
     condition: bool = True
+    oom_killed: bool = False
     oom_kills: int = 0
     now: float = 0.0
     active_since: float | None = None
@@ -136,7 +143,7 @@ class UnitState(msgspec.Struct, frozen=True):
     @property
     def is_killed_for_memory(self) -> bool:
         """Whether the kernel ended the unit because memory was short."""
-        return self.result == "oom-kill"
+        return self.result == "oom-kill" or self.oom_killed
 
     @property
     def ending(self) -> str:
@@ -233,6 +240,7 @@ def _state(fields: Mapping[str, str], needs: tuple[RequiredUnit, ...], health: P
         exit_kind=_integer(fields, "ExecMainCode"),
         exit_status=_integer(fields, "ExecMainStatus"),
         condition=fields.get("ConditionResult") != "no",
+        oom_killed="oom_killed" in fields,
         oom_kills=_integer(fields, "oom_kills"),
         now=_number(fields, "now"),
         active_since=_moment(fields, "ActiveEnterTimestampMonotonic"),
@@ -276,22 +284,23 @@ def _integer(fields: Mapping[str, str], name: str) -> int:
 
 
 def _number(fields: Mapping[str, str], name: str) -> float:
-    try:
-        return float(fields.get(name, ""))
-    except ValueError:
-        raise FactUnreadable(f"the host does not tell its time: {name}={fields.get(name, '')!r}") from None
+    """Return seconds. Raises ``FactUnreadable`` for what is no number, or no time that a calendar knows."""
+    text = fields.get(name, "")
+    if not _SECONDS.fullmatch(text):
+        raise FactUnreadable(f"the host does not tell its time: {name}={text!r}")
+    return float(text)
 
 
 def _moment(fields: Mapping[str, str], name: str) -> float | None:
     """Turn a monotonic stamp (microseconds, 0 for never) into the host's wall clock time.
 
-    A stamp that lies in the future belongs to another clock than ours (a container with its own uptime): not known.
+    A stamp that lies in the future, or before 1970, belongs to another clock than ours (a container with its own uptime, a
+    machine whose clock is not set): not known.
     """
     stamp = _integer(fields, name) / 1e6
     passed = _monotonic(fields) - stamp
-    if not stamp or passed < -1:
-        return None
-    return round(_number(fields, "now") - max(0.0, passed), 3)
+    moment = round(_number(fields, "now") - max(0.0, passed), 3)
+    return moment if stamp and passed > -1 and moment >= 0 else None
 
 
 def _monotonic(fields: Mapping[str, str]) -> float:

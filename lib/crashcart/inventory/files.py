@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -130,7 +131,9 @@ def _not_ini(path: Path) -> BadInput:
 
 
 def _conversion(path: Path) -> str:
-    return f"convert it once: ansible-inventory --list --yaml -i {path} > {path.stem}.yml"
+    """Say how to make YAML of an inventory, beside it and under another name."""
+    target = path.with_suffix(".yml") if path.suffix not in SUFFIXES else path.with_name(f"{path.stem}-converted.yml")
+    return f"convert it once: ansible-inventory --list --yaml -i {shlex.quote(str(path))} > {shlex.quote(str(target))}"
 
 
 def _ask(name: str, document: Document, sources: Mapping[str, Source]) -> Document:

@@ -7,8 +7,9 @@ import msgspec
 from crashcart.errors import BadInput, nearest
 from crashcart.targets import Target
 
+DEFAULT_KIND = "linux"
 KINDS = (
-    "linux",
+    DEFAULT_KIND,
     "rds_cluster",
     "rds_instance",
     "autoscaling_group",
@@ -30,14 +31,13 @@ class Group(msgspec.Struct, frozen=True):
 class Inventory(msgspec.Struct, frozen=True):
     """Targets in inventory order, groups by name, and notes: what was read but is not used, each thing once.
 
-    ``unusable`` says of some targets why they cannot be acted upon: a variable that decides which machine it is, or what
-    may be done to it, cannot be resolved.
+    ``left_out`` says, by target and variable, why a variable that the inventory sets has no value here.
     """
 
     targets: tuple[Target, ...]
     groups: dict[str, Group]
     notes: tuple[str, ...] = ()
-    unusable: dict[str, str] = {}
+    left_out: dict[str, dict[str, str]] = {}
 
     def group(self, name: str) -> Group:
         """Return a group. Raises ``BadInput`` with the nearest names."""

@@ -18,6 +18,7 @@ import msgspec
 from crashcart.errors import BadInput, Refused, nearest
 from crashcart.inventory.hostnames import is_host, split_port
 from crashcart.inventory.model import Inventory
+from crashcart.inventory.wellknown import is_decisive
 from crashcart.targets import Selection
 
 LAB = "lab"
@@ -47,11 +48,9 @@ def select(inventory: Inventory, pattern: str) -> Selection:
     chosen = _evaluate(terms, matcher)
     targets = tuple(target for target in inventory.targets if target.name in chosen)
     if not targets:
-        raise _empty(inventory, pattern, terms)
+        raise Refused(f"--hosts {pattern!r} selects nothing{_why_empty(inventory, terms)}", hint=matcher.hint(terms))
     _check_lab(inventory, pattern, chosen)
-    for target in targets:
-        if target.name in inventory.unusable:
-            raise BadInput(f"{target.name}: {inventory.unusable[target.name]}", hint="correct it, or leave the target out")
+    _check_decisive(inventory, chosen)
     return Selection(pattern, targets)
 
 
@@ -61,12 +60,12 @@ def split_pattern(pattern: str, literals: Iterable[str] = ()) -> list[Term]:
     if text in literals:
         return [Term("", text)]
     if "," in text:
-        parts = [part.strip() for part in text.split(",")]
-    elif is_host(split_port(text)[0]):
-        parts = [text]  # an IPv6 address, or a name with a range of positions
-    else:
-        parts = _TERM.findall(text)
-    return [_term(part) for part in parts if part]
+        return [_term(part.strip()) for part in text.split(",") if part.strip()]
+    if is_host(split_port(text)[0]):
+        return [_term(text)]  # an IPv6 address, or a name with a range of positions
+    if _TERM.sub("", text).strip(": \t\n"):
+        raise BadInput(f"--hosts {pattern!r}: a bracket stands alone", hint="for example web[0:2]")
+    return [_term(part) for part in _TERM.findall(text)]
 
 
 def _term(part: str) -> Term:
@@ -81,10 +80,8 @@ def _literals(inventory: Inventory) -> set[str]:
 def _check_terms(pattern: str, terms: list[Term]) -> None:
     if not terms:
         raise Refused(f"--hosts {pattern!r} selects nothing", hint="name a group or hosts, or write --hosts all")
-    if pattern.count("[") != pattern.count("]") and "~" not in pattern:
-        raise BadInput(f"--hosts {pattern!r}: a bracket stands alone", hint="for example web[0:2]")
-    if not all(term.text for term in terms):
-        raise BadInput(f"--hosts {pattern!r}: & and ! need a name behind them", hint="for example 'web:!web1'")
+    if not all(term.text.removeprefix("~") for term in terms):
+        raise BadInput(f"--hosts {pattern!r}: &, ! and ~ need something behind them", hint="for example 'web:!web1'")
     if all(term.sign for term in terms):
         wanted = shlex.quote(f"all{',' if ',' in pattern else ':'}{pattern}")
         raise Refused(f"--hosts {pattern!r} means all targets without saying so", hint=f"write --hosts {wanted}")
@@ -114,8 +111,19 @@ class _Matcher:
         found = self._match(subscript["rest"])
         chosen = _positions(found, subscript)
         if found and not chosen:
-            raise Refused(f"--hosts: {term.text} selects nothing: {subscript['rest']} has {len(found)} members, from [0] on")
+            last = shlex.quote(f"{subscript['rest']}[{len(found) - 1}]")
+            raise Refused(f"--hosts: {term.text!r} selects nothing", hint=f"--hosts {last} is the last of {len(found)}")
         return set(chosen)
+
+    def hint(self, terms: list[Term]) -> str:
+        """Say what would select something where these terms do not."""
+        if LAB in _wanted(terms) and LAB in self._groups and not self._groups[LAB].members:
+            return "inv lab.up"
+        plain = [term for term in terms if not term.sign]
+        found = set[str]().union(*map(self.names, plain))
+        if found and len(plain) < len(terms):
+            return f"--hosts {shlex.quote(','.join(term.text for term in plain))} selects {len(found)}"
+        return f"there are {self._some_groups()}"
 
     def _match(self, text: str) -> list[str]:
         if text.startswith("~"):
@@ -143,11 +151,12 @@ class _Matcher:
         elif not is_host(text) and any(separator in text for separator in (":", " ")):
             hint = "use either commas or colons between names, not both"
         else:
-            hint = nearest(text, [*self._groups, *self._hosts]) or f"there are {self._some_groups()}"
+            known = [*self._groups, *self._hosts]
+            hint = nearest(text, known) or nearest(text.lower(), known) or f"there are {self._some_groups()}"
         return BadInput(f"--hosts: there is no group or host {text!r}", hint=hint)
 
     def _some_groups(self) -> str:
-        names = [name for name, group in self._groups.items() if group.members]
+        names = [name for name, group in self._groups.items() if group.members and name != "all"]
         more = f" and {len(names) - 8} more" if names[8:] else ""
         return f"the groups {', '.join(names[:8])}{more}" if names else "no targets at all in this inventory"
 
@@ -168,19 +177,16 @@ def _positions(names: list[str], subscript: re.Match[str]) -> list[str]:
     return names[int(subscript["first"]) : last]
 
 
-def _empty(inventory: Inventory, pattern: str, terms: list[Term]) -> Refused:
-    """Say why a pattern selects nothing."""
-    groups = [term.text.split("[", maxsplit=1)[0] for term in terms if term.sign != "!"]
-    empty = [name for name in groups if name in inventory.groups and not inventory.groups[name].members]
+def _why_empty(inventory: Inventory, terms: list[Term]) -> str:
+    empty = [name for name in _wanted(terms) if name in inventory.groups and not inventory.groups[name].members]
     if LAB in empty:
-        return Refused(f"--hosts {pattern!r} selects nothing: the lab is down", hint="inv lab.up")
-    if empty:
-        return Refused(
-            f"--hosts {pattern!r} selects nothing: group {empty[0]!r} is empty", hint="inv inventory.show lists them"
-        )
-    return Refused(
-        f"--hosts {pattern!r} selects nothing", hint="its terms exclude each other; inv inventory.show lists them"
-    )
+        return ": the lab is down"
+    return f": group {empty[0]!r} is empty" if empty else ""
+
+
+def _wanted(terms: list[Term]) -> list[str]:
+    """Return the names behind the terms that are not taken away, without positions."""
+    return [term.text.split("[", maxsplit=1)[0] for term in terms if term.sign != "!"]
 
 
 def _check_lab(inventory: Inventory, pattern: str, chosen: set[str]) -> None:
@@ -188,6 +194,15 @@ def _check_lab(inventory: Inventory, pattern: str, chosen: set[str]) -> None:
     lab = set(inventory.groups[LAB].members) if LAB in inventory.groups else set()
     if chosen & lab and chosen - lab:
         separator = "," if "," in pattern else ":"
-        both = f"{len(chosen & lab)} targets of the lab and {len(chosen - lab)} others"
+        both = f"the lab ({len(chosen & lab)}) and other targets ({len(chosen - lab)})"
         hint = f"--hosts {shlex.quote(f'{pattern}{separator}!{LAB}')}, or --hosts {LAB}"
         raise Refused(f"--hosts {pattern!r} spans {both}", hint=hint)
+
+
+def _check_decisive(inventory: Inventory, chosen: set[str]) -> None:
+    """Stop at a target that is set up with a variable that has no value: without it, it would be taken for another one."""
+    for host, reasons in inventory.left_out.items():
+        decisive = [name for name in reasons if host in chosen and is_decisive(name)]
+        if decisive:
+            message = f"{host}: variable {decisive[0]!r} has no value: {reasons[decisive[0]]}"
+            raise BadInput(message, hint=f"correct it, or select without {host}")

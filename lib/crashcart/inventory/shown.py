@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from crashcart.inventory.model import Inventory
+from crashcart.inventory.model import DEFAULT_KIND, Inventory
 from crashcart.inventory.secrecy import map_secrets
 from crashcart.targets import Selection, Target
 
@@ -26,7 +26,7 @@ def show(inventory: Inventory, selection: Selection | None = None) -> dict[str, 
 
 def _target(target: Target) -> dict[str, Any]:
     variables: dict[str, Any] = map_secrets(target.variables, str)
-    is_host = target.kind == "linux"
+    is_host = target.kind == DEFAULT_KIND
     return {
         "name": target.name,
         "kind": target.kind,

@@ -27,16 +27,12 @@ class Scope:
 
     def origin(self, name: str) -> Layer:
         """Return the layer that sets a variable."""
-        found = next((layer for layer in reversed(self._layers) if name in layer.values), None)
-        if found:
-            return found
+        for layer in reversed(self._layers):
+            if name in layer.values:
+                return layer
         if self._below is None:
             raise KeyError(name)
         return self._below.origin(name)
-
-    def layers(self) -> Iterable[Layer]:
-        """Return the layers of this scope alone."""
-        return self._layers
 
 
 class Variables:
@@ -54,10 +50,6 @@ class Variables:
         if direct not in self._shared:
             self._shared[direct] = Scope(self._of_groups(direct))
         return Scope([*host.layers, *_in_files(self._host_vars, [host.name])], self._shared[direct])
-
-    def shared(self) -> Iterable[Scope]:
-        """Return the scopes of groups that were put together so far."""
-        return self._shared.values()
 
     def _of_groups(self, direct: Iterable[str]) -> list[Layer]:
         everyone = self._tree.groups[ALL]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Sequence
+from tempfile import gettempdir
 from typing import Protocol
 
 from crashcart.errors import LabError
@@ -19,9 +20,15 @@ class Runner(Protocol):
 
 
 def run(argv: Sequence[str], *, timeout: float = 30.0, stdin: bytes = b"", keep: tuple[int, ...] = ()) -> bytes:
-    """Run a program and return its stdout, or raise a ``LabError`` that ends with the last thing it said."""
+    """Run a program and return its stdout, or raise a ``LabError`` that ends with the last thing it said.
+
+    It runs in the folder for temporary files: podman's monitor stays where it was started for as long as a container
+    lives, and leaves a file named ``oom`` there when a container runs out of memory.
+    """
     try:
-        ended = subprocess.run(list(argv), input=stdin, capture_output=True, timeout=timeout, pass_fds=keep, check=True)
+        ended = subprocess.run(
+            list(argv), input=stdin, capture_output=True, timeout=timeout, pass_fds=keep, check=True, cwd=gettempdir()
+        )
     except subprocess.CalledProcessError as error:
         said = _last_words(error.stderr or error.stdout)
         raise LabError(f"{_spoken(argv)} failed with exit status {error.returncode}: {said}") from error
@@ -33,8 +40,9 @@ def run(argv: Sequence[str], *, timeout: float = 30.0, stdin: bytes = b"", keep:
 
 
 def _spoken(argv: Sequence[str]) -> str:
-    """Name a command by its program and what it is asked to do, without its flags and their values."""
-    return " ".join([argv[0], *[word for word in argv[1:] if not word.startswith("-")][:1]])
+    """Name a command by its program and, of an engine, what it is asked to do."""
+    verbs = [word for word in argv[1:] if word.isalpha()]
+    return f"{argv[0]} {verbs[0]}" if argv[0] in {"docker", "podman"} and verbs else argv[0]
 
 
 def _last_words(output: bytes) -> str:

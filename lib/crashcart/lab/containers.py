@@ -15,7 +15,6 @@ from crashcart.lab.folder import Folder
 from crashcart.lab.recipe import INIT, Recipe, pack
 
 ADDRESS = "127.0.0.1"
-MEMORY = "512m"
 _ATTEMPTS = 3
 
 
@@ -78,7 +77,7 @@ def _create(engine: Engine, folder: Folder, recipe: Recipe, host: str, port: int
     """Create, put the keys in place, and only then boot: sshd never runs with any other key."""
     labels = (*_lab_labels(folder), f"crashcart.host={host}", f"crashcart.recipe={recipe.digest}")
     named = (f"--name={_name(folder, host)}", f"--hostname={host}", *(f"--label={label}" for label in labels))
-    shape = (f"--memory={MEMORY}", f"--publish={ADDRESS}:{port}:22", "--pull=never", "--stop-signal=SIGRTMIN+3")
+    shape = (f"--publish={ADDRESS}:{port}:22", "--pull=never", "--stop-signal=SIGRTMIN+3")
     made = engine.ask("create", *named, *shape, *engine.boot_flags, recipe.image, INIT, timeout=60.0)
     identity = made.decode().split()[-1]
     engine.ask("cp", "-", f"{identity}:/", stdin=_keys(folder, host))

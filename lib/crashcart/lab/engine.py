@@ -1,6 +1,8 @@
 """Container engines: which ones work here, and how to talk to them.
 
 Docker and podman take the same words for nearly everything that the lab asks; what differs stands in ``boot_flags``.
+Run for real so far: podman 4.3 as root and Docker 20.10 with its classic builder, on control groups v1; v2 only through
+a stand-in, as was rootless podman. Not run so far: BuildKit, Docker Desktop, podman's remote machine, Ubuntu.
 """
 
 from __future__ import annotations
@@ -20,18 +22,24 @@ from crashcart.lab.commands import Runner, run
 PROGRAMS = ("docker", "podman")
 _PODMAN_BOOT = ("--systemd=always",)
 _DOCKER_BOOT = ("--cgroupns=private", "--tmpfs=/run", "--tmpfs=/run/lock", "--tmpfs=/tmp", "--env=container=docker")
+# A host needs 50 MB; the rest is for a /var that has to live in memory, and small enough that a leak ends soon. No swap.
+MEMORY = "512m"
 # Loop devices: block major 7, and the control device that hands out free ones. A host mounts its own /var with them.
 _LOOP_DEVICES = ("--device-cgroup-rule=b 7:* rmw", "--device-cgroup-rule=c 10:237 rmw")
 
 
 class Engine(msgspec.Struct, frozen=True):
-    """A container engine that was seen to answer. ``options`` stand before every command."""
+    """A container engine that was seen to answer. ``options`` stand before every command.
+
+    ``memory`` says whether it may limit a container's memory; a user without that control group may not.
+    """
 
     program: str
     version: str = ""
     options: tuple[str, ...] = ()
     rootless: bool = False
     cgroups: str = "v2"
+    memory: bool = True
     runner: Runner = run
 
     def __str__(self) -> str:
@@ -79,8 +87,9 @@ class Engine(msgspec.Struct, frozen=True):
         """Flags of a container whose PID 1 is systemd and which may mount a file system of its own."""
         ours = _PODMAN_BOOT if self.program == "podman" else _DOCKER_BOOT
         devices = () if self.rootless else _LOOP_DEVICES
+        memory = (f"--memory={MEMORY}", f"--memory-swap={MEMORY}") if self.memory else ()
         open_doors = ("--cap-add=SYS_ADMIN", "--cap-add=MKNOD", "--security-opt=apparmor=unconfined")
-        return (*ours, *open_doors, "--security-opt=label=disable", *devices, *self.limits)
+        return (*ours, *open_doors, "--security-opt=label=disable", *devices, *memory, *self.limits)
 
 
 def _at_most(wish: int, hard: int) -> str:
@@ -109,7 +118,8 @@ def _probe_docker(runner: Runner, _which: Callable[[str], str | None]) -> Engine
     if not info or not info.get("ServerVersion"):
         return None
     rootless = any("rootless" in option for option in info.get("SecurityOptions") or ())
-    return Engine("docker", info["ServerVersion"], (), rootless, f"v{info.get('CgroupVersion', 2)}", runner)
+    cgroups, memory = f"v{info.get('CgroupVersion', 2)}", bool(info.get("MemoryLimit", True))
+    return Engine("docker", info["ServerVersion"], (), rootless, cgroups, memory, runner)
 
 
 def _probe_podman(runner: Runner, which: Callable[[str], str | None]) -> Engine | None:
@@ -120,8 +130,9 @@ def _probe_podman(runner: Runner, which: Callable[[str], str | None]) -> Engine 
     host = info["host"]
     cgroups = host.get("cgroupVersion", "v2")
     crun_refuses = cgroups == "v1" and host["ociRuntime"]["name"] == "crun"
-    options = ("--runtime", "runc") if crun_refuses and which("runc") else ()
-    return Engine("podman", info["version"]["Version"], options, host["security"]["rootless"], cgroups, runner)
+    options = ("--runtime=runc",) if crun_refuses and which("runc") else ()
+    memory = "memory" in host.get("cgroupControllers", ["memory"])
+    return Engine("podman", info["version"]["Version"], options, host["security"]["rootless"], cgroups, memory, runner)
 
 
 def _info(argv: tuple[str, ...], runner: Runner) -> dict[str, Any] | None:

@@ -106,7 +106,7 @@ def _need_mmdebstrap(progress: Progress) -> None:
         return
     if not installable():
         raise LabError(
-            f"no image registry answers, and mmdebstrap, which would build {BASE} from packages, is not installed",
+            "there is no base image to be had, and mmdebstrap, which would do without one, is not installed",
             hint=f"get the base image into the engine ({BASE}), or install mmdebstrap",
         )
     install(("mmdebstrap", "debian-archive-keyring"), progress)

@@ -1,6 +1,6 @@
 """``systemd.restart`` brings a unit back by one restart, ``systemd.assess`` says how it is.
 
-Seed rows S0-R1, S0-D3, S0-D15, S2-G3A and defect 13 of MISSION.md: never restart what works, never twice, never what
+Seed rows S0-R1, S0-D3, S0-D15, S2-G3A and defect 13: never restart what works, never twice, never what
 cannot start; a unit is back when it is active and healthy, and stays so. The rules are in ``systemd_rules``.
 """
 
@@ -55,7 +55,7 @@ _BROKEN_BUS = ("timed out", "without replying", "Connection reset", "disconnecte
 
 
 class RestartUnit(HostOperation[RestartWish, UnitState, RestartGoal]):
-    """Restarts a unit at most once, if it does not work, and waits until it does (MISSION S0-R1, S2-G3A)."""
+    """Restarts a unit at most once, if it does not work, and waits until it does (S0-R1, S2-G3A)."""
 
     name = "systemd.restart"
     settle = 10.0
@@ -97,7 +97,7 @@ class RestartUnit(HostOperation[RestartWish, UnitState, RestartGoal]):
 
 
 class AssessUnit(HostOperation[UnitWish, UnitState, NoGoal]):
-    """Says whether a unit is healthy, degraded or down (MISSION S0-D3); changes nothing."""
+    """Says whether a unit is healthy, degraded or down (S0-D3); changes nothing."""
 
     name = "systemd.assess"
     reads_only = True

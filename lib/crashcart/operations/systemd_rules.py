@@ -1,7 +1,7 @@
 """The rules by which a unit is restarted, or not: what its state, the run's memory and the wish add up to.
 
 Each rule is a pure function that decides or passes on; their order is the safety argument. What works is left alone before
-anything is refused, and a restart is what remains when no rule objects (MISSION S0-R1, defect 13).
+anything is refused, and a restart is what remains when no rule objects (S0-R1, defect 13).
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -87,7 +88,7 @@ class Compiler:
         for name, spec in self._playbook.params.items():
             if name not in parameters:
                 where = f"{self._playbook.file}: the default of {name!r} for {target.name}"
-                rendered = self._guarded(where, lambda spec=spec: self._renderer.render(spec.default, variables))
+                rendered = self._guarded(where, partial(self._renderer.render, spec.default, variables))
                 parameters[name] = self._value(name, rendered, where)
         return {**variables, **parameters}
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from crashcart.errors import BadInput, nearest
-from crashcart.playbooks.load import load_document
-from crashcart.playbooks.schema import Drill, Playbook
+from crashcart.playbooks.heads import Head, read_head
+
+if TYPE_CHECKING:
+    from crashcart.playbooks.schema import Drill, Playbook
 
 SHIPPED = Path(__file__).parent.parent / "shipped"
 """Where a wheel keeps the playbooks; an editable install has them in the checkout only."""
@@ -40,16 +43,24 @@ class Library:
         found |= {name: Entry(name, file, shipped.get(name)) for name, file in own.items()}
         return dict(sorted(found.items()))
 
+    def head(self, name: str) -> Head:
+        """Return what a list of commands shows of a playbook or drill."""
+        return read_head(self.entries[name].file)
+
     def get(self, name: str) -> Playbook | Drill:
         """Return the playbook or drill of that name. Raises ``BadInput``."""
         if name not in self.entries:
             raise BadInput(f"there is no playbook {name!r}", hint=nearest(name, self.entries) or "inv --list shows them")
+        from crashcart.playbooks.load import load_document  # noqa: PLC0415 -- a list of commands needs heads only
+
         if name not in self._read:
             self._read[name] = load_document(self.entries[name].file, name)
         return self._read[name]
 
     def playbook(self, name: str) -> Playbook:
         """Return a playbook. Raises ``BadInput`` when the name is a drill's, too."""
+        from crashcart.playbooks.schema import Playbook  # noqa: PLC0415
+
         found = self.get(name)
         if isinstance(found, Playbook):
             return found

@@ -54,9 +54,10 @@ class ClientConfig:
 
     def endpoint(self, settings: InventorySettings) -> Endpoint:
         """Resolve the settings of one target. Raises ``BadInput`` for a configuration that cannot be used."""
-        return self._resolve(settings, (settings.host,), None)
+        endpoint, found = self._resolve(settings, None)
+        return self._proxied(endpoint, found, (endpoint.address,))
 
-    def _resolve(self, settings: InventorySettings, path: tuple[str, ...], heir: Endpoint | None) -> Endpoint:
+    def _resolve(self, settings: InventorySettings, heir: Endpoint | None) -> tuple[Endpoint, SSHConfigDict]:
         """Resolve one hop; ``heir`` is the host behind it, whose keys and known_hosts serve where it has none."""
         found = self._lookup(settings)
         named = [option for option in settings.options if option.name == "IdentityFile"]
@@ -72,7 +73,7 @@ class ClientConfig:
             pinned_keys=settings.pinned_keys,
             connect_timeout=min(_CONNECT_TIMEOUT, _number(found, "connecttimeout", _CONNECT_TIMEOUT, settings.host)),
         )
-        return self._proxied(endpoint, found, path)
+        return endpoint, found
 
     def _lookup(self, settings: InventorySettings) -> SSHConfigDict:
         numbers = sorted([*self._general, *self._by_name.get(settings.host, ())])
@@ -87,7 +88,10 @@ class ClientConfig:
             raise BadInput(f"the SSH configuration cannot be used for {settings.host}: {error}") from error
 
     def _proxied(self, endpoint: Endpoint, found: SSHConfigDict, path: tuple[str, ...]) -> Endpoint:
-        """Add the way to the host: of ProxyJump and ProxyCommand the one that was obtained first counts."""
+        """Add the way to the host: of ProxyJump and ProxyCommand the one that was obtained first counts.
+
+        ``path`` holds the addresses from the target to this hop.
+        """
         first = next((name for name in found if name in ("proxyjump", "proxycommand")), "")
         value = found.get(first) or "none"
         if value.lower() == "none":
@@ -100,14 +104,14 @@ class ClientConfig:
         before, _, spec = chain.rpartition(",")
         hop = _JUMP.fullmatch(spec.strip())
         if hop is None:
-            raise BadInput(f"ProxyJump {spec!r} of {path[-1]} is not [user@]host[:port]")
-        host = hop["v6"] or hop["host"]
-        # As a Host * block with a ProxyJump would have a jump host jump through itself.
-        if host.lower() == "none" or host in path or len(path) > _MAX_DEPTH:
-            return None
+            raise BadInput(f"ProxyJump {spec!r} of {heir.host} is not [user@]host[:port]")
         options = [Option(name, hop[name.lower()], "ProxyJump") for name in ("User", "Port") if hop[name.lower()]]
         options += [Option("ProxyJump", before, "ProxyJump")] if before else []
-        return self._resolve(InventorySettings(host, tuple(options)), (*path, host), heir)
+        endpoint, found = self._resolve(InventorySettings(hop["v6"] or hop["host"], tuple(options)), heir)
+        # A ProxyJump in a "Host *" block holds for the jump host, too, which cannot jump through itself.
+        if endpoint.address in path:
+            return None
+        return self._proxied(endpoint, found, (*path, endpoint.address))
 
 
 def _read(path: Path, depth: int = 0) -> Iterator[_Block]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import NamedTuple
 
 import paramiko
@@ -44,7 +45,8 @@ class Link:
         self._endpoint = endpoint
         self._limits = shared.means.limits
         self._password = password
-        self._login = Login(endpoint, shared.means, shared.jumps.tunnel)
+        self._shared = shared
+        self._login: Login | None = None
         self._connection: Connection | None = None
 
     def run(self, command: Command, order: Order) -> CommandResult:
@@ -75,14 +77,16 @@ class Link:
 
     def abort(self) -> None:
         """End a login in progress; nothing after that."""
-        if self._connection is None:
+        if self._connection is None and self._login is not None:
             self._login.abort()
 
     def close(self) -> None:
         """End the connection, or the login in progress."""
         self.abort()
         if self._connection is not None:
-            self._connection.client.close()
+            # Behind a jump host, even closing needs a connection that may be gone.
+            with contextlib.suppress(*BROKEN):
+                self._connection.client.close()
 
     def _open(self, order: Order) -> Session:
         if self._connection is None:
@@ -91,10 +95,12 @@ class Link:
         return session
 
     def _log_in(self, order: Order) -> Connection:
+        # In this order: whoever gives the order then either finds this login and aborts it, or is seen here.
+        login = self._login = Login(self._endpoint, self._shared.means, self._shared.jumps.tunnel)
         if order.given:
             raise Cancelled("cancelled before the login")
         try:
-            return self._login.open()
+            return login.open()
         except CrashcartError as error:
             if order.given:
                 raise Cancelled(f"cancelled during the login to {self._endpoint.address}") from error

@@ -51,6 +51,7 @@ class Login:
         self._keys = HostKeys(endpoint, means.known, accept_new=means.accept_new)
         self._wire: Any = None
         self._session: Session | None = None
+        self._aborted = False
 
     def open(self) -> Connection:
         """Log in, with a second try only after a reset during the handshake.
@@ -58,31 +59,43 @@ class Login:
         Raises ``Unreachable`` and its kinds, or ``HostKeyRefused``.
         """
         deadline = Deadline(self._means.limits.login)
-        with contextlib.suppress(HandshakeReset):
+        try:
             return self._attempt(deadline)
+        except HandshakeReset:
+            if self._aborted:
+                raise
         time.sleep(_PAUSE)
         return self._attempt(deadline)
 
     def abort(self) -> None:
         """End the attempt from another thread; ``open`` then fails soon, except within a TCP connect."""
+        self._aborted = True
+        self._hang_up()
+
+    def _hang_up(self) -> None:
         for part in (self._session, self._wire):
-            if part is not None:
-                part.close()
+            # Behind a jump host, even closing needs a connection that may be gone.
+            with contextlib.suppress(paramiko.SSHException, EOFError, OSError):
+                if part is not None:
+                    part.close()
 
     def _attempt(self, deadline: Deadline) -> Connection:
         self._session = None
         self._wire = self._open_wire(deadline)
+        if self._aborted:
+            self._hang_up()
+            raise Unreachable(f"the login to {self._endpoint.address} was given up")
         connection = self._connection(deadline)
         started = time.monotonic()
         try:
             connection.open()
         except CrashcartError:
-            self.abort()
+            self._hang_up()
             raise
         except Exception as error:
             # paramiko raises again whatever its thread met, and a hostile peer can make that any exception.
             failure = self._explain(error, time.monotonic() - started, deadline)
-            self.abort()
+            self._hang_up()
             raise failure from error
         connection.transport.set_keepalive(KEEPALIVE)
         return connection

@@ -100,8 +100,9 @@ class RemoteRun:
         if stop is _Stop.CANCELLED:
             raise self._cancelled()
         if stop is _Stop.SILENT:
+            failure = self._lost()
             self._session.close()
-            raise self._lost()
+            raise failure
         if stop is _Stop.LEFTOVERS:
             duration -= _QUIET
             self._end_group()
@@ -186,16 +187,15 @@ class RemoteRun:
         """End the command's process group through a second channel, and take the output that was still on its way."""
         if self._capture.group is None:
             return False
-        ending = RemoteRun(
-            end_group(self._capture.group, self._command),
-            self._session,
-            endpoint=self._endpoint,
-            limits=self._limits,
-            password=self._password,
-            order=Order(),
-        )
         try:
-            ending.run()
+            RemoteRun(
+                end_group(self._capture.group, self._command),
+                self._session,
+                endpoint=self._endpoint,
+                limits=self._limits,
+                password=self._password,
+                order=Order(),
+            ).run()
         except CrashcartError:
             return False
         waiting = Deadline(_QUIET)

@@ -7,13 +7,23 @@ from collections.abc import Sequence
 from typing import Any
 
 import paramiko
-from paramiko.common import MSG_CHANNEL_REQUEST, cMSG_CHANNEL_REQUEST
+from paramiko.common import (
+    MSG_CHANNEL_REQUEST,
+    cMSG_CHANNEL_CLOSE,
+    cMSG_CHANNEL_DATA,
+    cMSG_CHANNEL_EOF,
+    cMSG_CHANNEL_REQUEST,
+    cMSG_CHANNEL_WINDOW_ADJUST,
+)
 
 LOG = "crashcart.ssh"
 KEEPALIVE = 15
 """Seconds without traffic after which the host is sent a sign of life, so that no firewall forgets the connection."""
 
 _NO_STATUS = -1
+_OF_A_CHANNEL = frozenset(
+    {cMSG_CHANNEL_CLOSE, cMSG_CHANNEL_DATA, cMSG_CHANNEL_EOF, cMSG_CHANNEL_REQUEST, cMSG_CHANNEL_WINDOW_ADJUST}
+)
 
 
 class Session(paramiko.Transport):
@@ -25,6 +35,7 @@ class Session(paramiko.Transport):
         logging.getLogger(LOG).addHandler(logging.NullHandler())
         self.set_log_channel(LOG)
         self.handshake_timeout = handshake
+        self._closed: set[bytes] = set()
         self._signals: dict[int, str] = {}
         handlers = paramiko.Transport._channel_handler_table  # type: ignore[attr-defined]  # noqa: SLF001 - no other way
         self._channel_handler_table = {**handlers, MSG_CHANNEL_REQUEST: self._channel_request}
@@ -42,6 +53,27 @@ class Session(paramiko.Transport):
         message.add_boolean(True)
         message.add_string(line)
         self._send_user_message(message)  # type: ignore[attr-defined]
+
+    def _send_message(self, data: paramiko.Message) -> None:
+        """Send a message, unless it is one for a channel that is closed already.
+
+        A thread that sends on a channel and one that closes it may overtake each other in paramiko, and OpenSSH ends the
+        whole connection for it: with a jump host, that of all targets. Every message passes here under one lock.
+        """
+        kind, channel = data.asbytes()[:1], data.asbytes()[1:5]
+        if kind in _OF_A_CHANNEL:
+            if channel in self._closed:
+                return
+            if kind == cMSG_CHANNEL_CLOSE:
+                self._closed.add(channel)
+        super()._send_message(data)  # type: ignore[misc]
+
+    def _parse_channel_open_success(self, message: paramiko.Message) -> None:
+        """Note that the host uses a channel's number again."""
+        message.get_int()
+        self._closed.discard(message.get_bytes(4))
+        message.rewind()
+        super()._parse_channel_open_success(message)  # type: ignore[misc]
 
     def signal_of(self, channel: paramiko.Channel) -> str | None:
         """Return the signal that ended the channel's command, such as ``SIGKILL``."""

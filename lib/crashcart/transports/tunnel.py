@@ -78,7 +78,7 @@ def get(stream: Stream, target: HttpTarget, seconds: float) -> HttpReply:
     except (http.client.HTTPException, ValueError) as error:
         return HttpReply(status=0, body=f"not an HTTP answer: {type(error).__name__}")
     finally:
-        connection.close()
+        stream.close()
     return HttpReply(response.status, body.decode(errors="replace"))
 
 
@@ -98,7 +98,7 @@ class _Socket:
         return io.BufferedReader(_Reader(self._stream, self._deadline), BODY_LIMIT)
 
     def close(self) -> None:
-        self._stream.close()
+        """Do nothing: ``http.client`` closes the socket before it has read the body from its file."""
 
 
 class _Reader(io.RawIOBase):

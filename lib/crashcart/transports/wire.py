@@ -6,6 +6,7 @@ import errno
 import socket
 import subprocess
 import tempfile
+import threading
 
 from crashcart.errors import ConnectRefused, ConnectTimeout, Unreachable
 from crashcart.transports.endpoint import Endpoint
@@ -13,6 +14,7 @@ from crashcart.transports.limits import Deadline
 
 _NO_ROUTE = (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EADDRNOTAVAIL)
 _PROXY_EXIT = 1.0
+_SAID = 64 * 1024
 
 
 def dial(endpoint: Endpoint, seconds: float) -> socket.socket:
@@ -73,6 +75,8 @@ class ProxyWire:
 
     def __init__(self, command: str) -> None:
         self.command = command
+        self._lock = threading.Lock()
+        self._said = ""
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the wire
         self._socket, theirs = socket.socketpair()
         with theirs:
@@ -87,10 +91,8 @@ class ProxyWire:
     @property
     def said(self) -> str:
         """The last line that the program wrote to stderr."""
-        if self._errors.closed:
-            return ""
-        self._errors.seek(0)
-        return self._errors.read(64 * 1024).decode(errors="replace").strip().rpartition("\n")[2]
+        self._listen()
+        return self._said
 
     @property
     def _closed(self) -> bool:
@@ -112,7 +114,6 @@ class ProxyWire:
     def close(self) -> None:
         """Close the stream and end the program."""
         self._socket.close()
-        self._errors.close()
         if self._process.poll() is None:
             self._process.terminate()
         try:
@@ -120,3 +121,14 @@ class ProxyWire:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._listen(last_time=True)
+
+    def _listen(self, *, last_time: bool = False) -> None:
+        # paramiko's thread closes the wire while the one that logs in may still ask what went wrong.
+        with self._lock:
+            if self._errors.closed:
+                return
+            self._errors.seek(0)
+            self._said = self._errors.read(_SAID).decode(errors="replace").strip().rpartition("\n")[2]
+            if last_time:
+                self._errors.close()

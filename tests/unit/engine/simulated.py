@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -179,7 +180,7 @@ class World:
         self.connections[target.name] += 1
         return self.transports[target.name]
 
-    def plan(self, rollout: Rollout | None = None, *, steps: int = 1, deadline: float = 60.0, **wish: object) -> Plan:
+    def plan(self, rollout: Rollout | None = None, *, steps: int = 1, deadline: float = 60.0, **wish: Any) -> Plan:
         planned = tuple(
             PlannedStep(f"step{number}", "lamp.on", Phase.STEP, dict(wish), attempts=3, deadline=deadline)
             for number in range(1, steps + 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from crashcart.transports.base import CommandResult, Output
 from tests.unit.engine.simulated import World, lose_answer_after, lose_answer_before, not_sent
 
 
-def only(world: World, **wish: object) -> tuple[Outcome, str]:
+def only(world: World, **wish: Any) -> tuple[Outcome, str]:
     result = world.run(world.plan(**wish)).results[0]
     return result.outcome, result.message
 

@@ -202,10 +202,13 @@ def run(
             case Ready(action):
                 return action
             case Again(after):
-                clock.wait(SimpleQueue[None](), after, busy=False)
+                # A real clock moves on by itself; this one stands still when a remainder is lost in rounding.
+                clock.wait(SimpleQueue[None](), max(after, 0.001), busy=False)
 
 
-def result_of(host: FakeHost, wish: dict[str, object], *, journal: Journal | None = None, deadline: float = 120.0) -> StepResult:
+def result_of(
+    host: FakeHost, wish: dict[str, object], *, journal: Journal | None = None, deadline: float = 120.0
+) -> StepResult:
     """Run the step to its result."""
     result = run(host, wish, journal=journal, deadline=deadline)
     assert isinstance(result, StepResult)

@@ -13,9 +13,10 @@ import pytest
 from crashcart.clock import FakeClock
 from crashcart.operations import SHIPPED, find_operation
 from crashcart.operations.base import Action
+from crashcart.operations.systemd_rules import RESTART
 from crashcart.results import Outcome, Verdict
 from crashcart.transports.base import Command
-from tests.unit.operations.simulated_unit import RESTART, UNIT, URL, FakeHost, FakeUnit, Journal, Killed, result_of, run
+from tests.unit.operations.simulated_unit import UNIT, URL, FakeHost, FakeUnit, Journal, Killed, result_of, run
 
 TESTS = Path(__file__).parents[2]
 
