@@ -4,8 +4,8 @@
     python benchmarks/fanout.py --targets 1000
     python benchmarks/fanout.py --ansible PATH --pyinfra PATH
 
-Prints, per contestant: seconds, the ratio to bare Fabric, execs per host (counted in sshd's log), CPU seconds of the controller
-and its peak memory. Needs sshd; the comparison of a change needs root, since it mounts a small tmpfs per target.
+Prints, per contestant: seconds, the ratio to bare Fabric, execs per host (counted in sshd's log), CPU seconds of the
+controller and its peak memory. Needs sshd; the comparison of a change needs root, since it mounts a small tmpfs per target.
 """
 
 from __future__ import annotations

@@ -109,7 +109,11 @@ class SudoDenied(CrashcartError):
 
 
 class FactUnreadable(CrashcartError):
-    """The target answered, but not in a form that can be understood."""
+    """The target answered, but not in a form that can be understood. ``final`` when looking again would not help."""
+
+    def __init__(self, message: str, *, hint: str = "", final: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.final = final
 
 
 class JournalError(CrashcartError):

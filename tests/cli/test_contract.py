@@ -114,7 +114,7 @@ def test_json_is_exactly_one_document_with_all_keys(inv: Inv, words: tuple[str, 
     exit_code, document = inv.json(*words)
     assert exit_code == code
     assert document["schema"] == 1
-    assert RUN_KEYS <= set(document["run"])
+    assert set(document["run"]) >= RUN_KEYS
     assert (document["run"]["exit_code"], document["run"]["status"]) == (code, status)
     assert set(document["summary"]) == OUTCOMES
     if code == 2:
@@ -129,7 +129,7 @@ def test_every_selected_target_is_in_the_result(inv: Inv) -> None:
         "web2": "unreachable",
         "cl": "skipped",
     }
-    assert "refused" in document["targets"][0]["message"]
+    assert "127.0.0.1:1 refuses the connection" in document["targets"][0]["message"]
 
 
 @pytest.mark.parametrize("dry", [("--check",), ("--dry",), ("-R",)])
@@ -141,12 +141,6 @@ def test_dry_means_check(inv: Inv, dry: tuple[str, ...]) -> None:
 def test_dry_from_the_environment_means_check(inv: Inv) -> None:
     _, document = inv.json("recover.disk-space", "--hosts", "web", INVOKE_RUN_DRY="1")
     assert document["run"]["mode"] == "check"
-
-
-def test_unreachable_stops_before_any_act_and_names_the_value(inv: Inv) -> None:
-    done = inv("recover.disk-space", "--hosts", "web")
-    assert done.returncode == 4
-    assert "--max-failures 2" in done.stdout
 
 
 def test_inventory_show(inv: Inv) -> None:
@@ -167,7 +161,11 @@ def test_a_run_is_listed_shown_and_verified(inv: Inv) -> None:
 
 
 BROKEN_PLAYBOOKS = [
-    ("summary: x\nkinds: [linux]\nsteps:\n  - disk.reclam: {}\n", "mine.yml:4:5: unknown operation 'disk.reclam'", "disk.reclaim"),
+    (
+        "summary: x\nkinds: [linux]\nsteps:\n  - disk.reclam: {}\n",
+        "mine.yml:4:5: unknown operation 'disk.reclam'",
+        "disk.reclaim",
+    ),
     ("summary: x\nkinds: [linux]\nstep:\n  - disk.reclaim: {}\n", "mine.yml:3:1: unknown key 'step'", "steps"),
     (
         "summary: x\nkinds: [linux]\nparams:\n  a: {type: prcent, help: x}\nsteps:\n  - disk.reclaim: {}\n",

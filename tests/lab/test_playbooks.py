@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -57,8 +56,8 @@ class Runs:
 
 
 @pytest.fixture
-def runs(lab: Lab, tmp_path: Path) -> Iterator[Runs]:
-    yield Runs(tmp_path / "state")
+def runs(lab: Lab, tmp_path: Path) -> Runs:
+    return Runs(tmp_path / "state")
 
 
 def outcomes(document: Any) -> dict[str, str]:

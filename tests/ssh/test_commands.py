@@ -39,7 +39,22 @@ def test_a_signal_is_not_a_status(host: SshTransport) -> None:
 
 @pytest.mark.parametrize("become", [False, True])
 def test_arguments_arrive_as_they_are(host: SshTransport, become: bool) -> None:
-    args = ("a b", "-rf", "--", "$(touch /tmp/x)", "`id`", "it's \"q\"", "new\nline\n", "", "*", "\\n!", "ü€", "~", "%s", "a;b&c|d")
+    args = (
+        "a b",
+        "-rf",
+        "--",
+        "$(touch /tmp/x)",
+        "`id`",
+        'it\'s "q"',
+        "new\nline\n",
+        "",
+        "*",
+        "\\n!",
+        "ü€",
+        "~",
+        "%s",
+        "a;b&c|d",
+    )
     result = host.run(Command("printf '%s\\0' \"$@\"", args, become=become))
     assert tuple(result.stdout.text.split("\0")[:-1]) == args
 

@@ -161,9 +161,7 @@ def test_a_default_identity_is_used(connector: SshConnector, sshd: Sshd, home: P
     transport.close()
 
 
-def test_a_named_key_keeps_the_default_ones_out(
-    connector: SshConnector, sshd: Sshd, home: Path, other_key: Path
-) -> None:
+def test_a_named_key_keeps_the_default_ones_out(connector: SshConnector, sshd: Sshd, home: Path, other_key: Path) -> None:
     (home / ".ssh/id_ed25519").write_bytes(sshd.key.read_bytes())
     error = failure(connector, sshd, ansible_ssh_private_key_file=str(other_key))
     assert "id_ed25519" not in error.message

@@ -110,17 +110,13 @@ def test_a_jump_host_has_its_key_verified(connector: SshConnector, sshd: Sshd, j
         where_from(connector(sshd.target(ansible_ssh_common_args=args)))
 
 
-def test_what_the_jump_host_cannot_reach(
-    connector: SshConnector, behind: Callable[..., Target], closed_port: int
-) -> None:
+def test_what_the_jump_host_cannot_reach(connector: SshConnector, behind: Callable[..., Target], closed_port: int) -> None:
     with pytest.raises(ConnectRefused, match="jump host 127.0.0.1 cannot connect") as caught:
         where_from(connector(behind(ansible_port=closed_port)))
     assert "up" in caught.value.hint
 
 
-def test_a_jump_host_that_does_not_forward(
-    connector: SshConnector, sshd: Sshd, new_sshd: Callable[..., Sshd]
-) -> None:
+def test_a_jump_host_that_does_not_forward(connector: SshConnector, sshd: Sshd, new_sshd: Callable[..., Sshd]) -> None:
     server = new_sshd("AllowTcpForwarding no")
     server.let_in(sshd.key)
     args = f"-o UserKnownHostsFile={server.known_hosts} -J {ME}@127.0.0.1:{server.port}"

@@ -62,7 +62,9 @@ def test_urls(text: str) -> None:
     assert Url.parse(text) == text
 
 
-@pytest.mark.parametrize("text", ["", "h:80", "ftp://h", "http://", "http://h:x/", "http://h:99999/", "http://h/a b", "http://[::1"])
+@pytest.mark.parametrize(
+    "text", ["", "h:80", "ftp://h", "http://", "http://h:x/", "http://h:99999/", "http://h/a b", "http://[::1"]
+)
 def test_bad_urls(text: str) -> None:
     with pytest.raises(ValueError, match="expected a URL"):
         Url.parse(text)
@@ -70,7 +72,13 @@ def test_bad_urls(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "unit"),
-    [("api", "api.service"), ("api.service", "api.service"), ("a@1", "a@1.service"), ("x.timer", "x.timer"), ("a.b", "a.b.service")],
+    [
+        ("api", "api.service"),
+        ("api.service", "api.service"),
+        ("a@1", "a@1.service"),
+        ("x.timer", "x.timer"),
+        ("a.b", "a.b.service"),
+    ],
 )
 def test_units(text: str, unit: str) -> None:
     assert UnitName.parse(text) == unit

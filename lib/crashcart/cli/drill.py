@@ -18,8 +18,8 @@ from crashcart.drills.score import DrillScore, VariantScore, store, table
 from crashcart.errors import BadInput, Refused, nearest
 from crashcart.lab import Lab
 from crashcart.playbooks.schema import Drill
-from crashcart.reports.document import RunPart, drill_document, encode
-from crashcart.reports.text import columns
+from crashcart.reports.documents import RunPart, drill_document, encode
+from crashcart.reports.layout import columns
 from crashcart.results import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK
 from crashcart.targets import Selection
 from crashcart.transports.ssh import SshConnector
@@ -78,7 +78,8 @@ def _report(house: House, score: DrillScore, request: Request, *, interrupted: b
 
 def _runner(house: House, request: Request) -> Any:
     """Return what runs a playbook over the drill's targets, quietly."""
-    quiet = msgspec.structs.replace(request, json=False, serial=None, max_failures=None)
+    # A drill wants to see every target fail or recover, not where a rollout would have stopped.
+    quiet = msgspec.structs.replace(request, json=False, max_failures="100%")
 
     def run(name: str, params: Mapping[str, Any]) -> PlaybookRun:
         ended = Execution(house, quiet, quiet=True).run(house.library.playbook(name), params)
@@ -92,7 +93,7 @@ def _select(house: House, request: Request) -> Selection:
     """Select targets; an empty lab is started first, since that is what a drill is for."""
     try:
         return house.select(request.inventory, request.hosts)
-    except Refused:
+    except (Refused, BadInput):
         lab = Lab.open()
         if request.hosts.strip() != "lab" or lab.status().hosts:
             raise

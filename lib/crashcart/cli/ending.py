@@ -9,7 +9,7 @@ from typing import TextIO
 from invoke import Exit
 
 from crashcart.errors import BadInput, CrashcartError, JournalError, Refused, Unreachable
-from crashcart.reports.document import encode, refusal_document
+from crashcart.reports.documents import encode, refusal_document
 from crashcart.results import EXIT_BAD_INPUT, EXIT_FAILED, EXIT_REFUSED, EXIT_UNREACHABLE
 
 _CODES: tuple[tuple[type[CrashcartError], int, str], ...] = (

@@ -22,8 +22,8 @@ from crashcart.journal.recall import PastRun
 from crashcart.plan import Plan
 from crashcart.playbooks.compile import Compiler
 from crashcart.playbooks.schema import Playbook
-from crashcart.reports.console import make_console
-from crashcart.reports.document import encode, replay
+from crashcart.reports.display import make_console
+from crashcart.reports.documents import encode, replay
 from crashcart.safety.consent import Needed, ask_consent, check_answers, needed_consent
 from crashcart.secrets import Secret
 from crashcart.targets import Selection

@@ -6,13 +6,13 @@ import getpass
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from crashcart.clock import Clock, SystemClock
+from crashcart.errors import BadInput
 from crashcart.playbooks.library import Library
 
 if TYPE_CHECKING:
@@ -46,11 +46,17 @@ class House:
         return os.environ.get("SUDO_USER") or getpass.getuser()
 
     def inventory(self, explicit: str | None) -> Inventory:
-        """Load the inventory. Raises ``BadInput``."""
+        """Load the inventory: the one that is named or found, else the lab's own. Raises ``BadInput``."""
         from crashcart.inventory import find_inventory, load  # noqa: PLC0415
+        from crashcart.lab import inventory_path  # noqa: PLC0415
 
-        paths = find_inventory(explicit, os.environ, self.checkout, Path.cwd())
-        return load(paths, sources=self._sources())
+        try:
+            paths = find_inventory(explicit, os.environ, self.checkout, Path.cwd())
+        except BadInput:
+            if explicit or not inventory_path().exists():
+                raise
+            paths = [inventory_path()]
+        return load(paths, sources={"lab": inventory_path})
 
     def select(self, explicit: str | None, pattern: str) -> Selection:
         """Load the inventory and select from it. Raises ``BadInput`` and ``Refused``."""
@@ -69,12 +75,6 @@ class House:
             return ""
         finally:
             signal.signal(signal.SIGINT, routed)
-
-    @staticmethod
-    def _sources() -> Mapping[str, Callable[[], Path | Mapping[str, Any]]]:
-        from crashcart.lab import inventory_path  # noqa: PLC0415
-
-        return {"lab": inventory_path}
 
 
 def to_json(value: Any) -> str:

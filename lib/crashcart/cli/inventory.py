@@ -60,5 +60,3 @@ def _as_text(shown: dict[str, Any]) -> str:
         place = f"{target['user'] or ''}@{target['address']}:{target['port'] or 22}" if target["kind"] == "linux" else ""
         lines.append(f"  {target['name']:<24} {target['kind']:<12} {place}")
     return "\n".join([*lines, *(f"note: {note}" for note in shown["notes"])])
-
-

@@ -13,7 +13,7 @@ from crashcart.events import RunResumed, Stream
 from crashcart.journal.folder import RunFolder
 from crashcart.journal.recall import PastRun
 from crashcart.plan import Plan
-from crashcart.reports.console import make_console
+from crashcart.reports.display import make_console
 from crashcart.secrets import MASK
 from crashcart.transports.ssh import SshConnector
 
@@ -76,5 +76,3 @@ def _refuse_masked(plan: Plan) -> None:
                 f"{target.target.name} logs in with {secret[0]}, which the journal does not hold",
                 hint=f"run inv {plan.playbook} --hosts {plan.pattern!r} again: it starts by looking",
             )
-
-

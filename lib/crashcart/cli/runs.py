@@ -49,7 +49,7 @@ def _show(house: House, values: dict[str, Any]) -> int:
     from crashcart.journal.folder import find_run  # noqa: PLC0415
     from crashcart.journal.recall import PastRun  # noqa: PLC0415
     from crashcart.journal.summary import run_text  # noqa: PLC0415
-    from crashcart.reports.document import encode, replay  # noqa: PLC0415
+    from crashcart.reports.documents import encode, replay  # noqa: PLC0415
 
     as_json = wants_json(values)
     past = PastRun.read(find_run(house.runs, _named(values)))

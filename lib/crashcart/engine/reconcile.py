@@ -38,11 +38,15 @@ from crashcart.operations.base import (
 from crashcart.plan import PlannedStep
 from crashcart.results import Change, Evidence, Outcome, StepResult, Verdict
 from crashcart.retry import Patience
+from crashcart.secrets import encode_secret
 from crashcart.transports.base import Transport
 from crashcart.values import decode
 
 MAX_LOOKS = 8
 """Dearer facts that one decision may ask for; more is a defect of the operation."""
+
+INSTANT = 0.001
+"""Seconds that are no time: what rounding leaves of a deadline is not waited for."""
 
 HOLD_PAUSE = 2.0
 """Seconds between looks while a target has to stay well."""
@@ -122,6 +126,8 @@ class Reconciler:
         except SudoDenied as error:
             return self._finish(Outcome.FAILED, error.message, error.hint)
         except FactUnreadable as error:
+            if error.final:
+                return self._finish(Outcome.UNKNOWN, error.message, error.hint, Verdict.UNKNOWN)
             return self._unless_late(Outcome.UNKNOWN, error.message, self._patience.pause(1), Verdict.UNKNOWN)
         except TransportError as error:
             transport.close()
@@ -178,7 +184,7 @@ class Reconciler:
         state = self._operation.observe(transport, self._wish, self._looks)
         if self._memory is None:
             self._memory = Memory(pin=state, goal=self._operation.goal(state, self._wish))
-            pin, goal = (msgspec.to_builtins(part) for part in (state, self._memory.goal))
+            pin, goal = (msgspec.to_builtins(part, enc_hook=encode_secret) for part in (state, self._memory.goal))
             self._stream.emit(Pinned(self._target, self._step.name, pin, goal))
         return state
 
@@ -203,7 +209,7 @@ class Reconciler:
         now = self._clock.monotonic()
         self._held_since = now if self._held_since is None else self._held_since
         missing = decision.hold - (now - self._held_since) if self._applied else 0.0
-        if missing > 0:
+        if missing > INSTANT:
             return Again(min(missing, HOLD_PAUSE))
         return self._finish(Outcome.CHANGED if self._applied else Outcome.OK, decision.why, verdict=decision.verdict)
 
@@ -306,7 +312,7 @@ class Reconciler:
 
     def _unless_late(self, outcome: Outcome, why: str, after: float, verdict: Verdict | None = None) -> Turn:
         left = self._patience.deadline - self._elapsed()
-        return Again(min(after, left)) if left > 0 else self._finish(outcome, why, verdict=verdict)
+        return Again(min(after, left)) if left > INSTANT else self._finish(outcome, why, verdict=verdict)
 
     def _elapsed(self) -> float:
         return self._clock.monotonic() - (self._started or 0.0)
@@ -318,7 +324,7 @@ class Reconciler:
             phase=self._step.phase,
             outcome=outcome,
             message=message,
-            hint=hint,
+            hint=hint.replace("--hosts ...", f"--hosts {self._target}"),  # an operation does not know its target's name
             verdict=verdict,
             attempts=self._attempts,
             duration_s=round(self._elapsed() if self._started is not None else 0.0, 3),

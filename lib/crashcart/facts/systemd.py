@@ -255,7 +255,8 @@ def _unreadable(own: str) -> UnitState:
     error = " ".join(own.partition("error=")[2].split())
     if _NO_SUCH_NAME.search(error):
         return UnitState("", load="not-found", load_error=error, active="inactive", sub="dead")
-    raise FactUnreadable(f"systemd cannot be asked: {error[:300] or 'no answer within 8 s'}")
+    why = f"systemd cannot be asked: {error[:300] or 'no answer within 8 s'}"
+    raise FactUnreadable(why, final="has no systemctl" in error)
 
 
 def _required(text: str, fields: Mapping[str, str]) -> tuple[RequiredUnit, ...]:

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from jinja2 import StrictUndefined, TemplateError, Undefined
+from jinja2 import StrictUndefined, TemplateError, Undefined, nodes
 from jinja2.meta import find_undeclared_variables
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from crashcart.inventory.secrecy import conceal, holds_secret, map_secrets
 from crashcart.secrets import Secret
 
-_WHOLE = re.compile(r"\s*\{\{[-+]?((?:(?!\{\{|\}\}).)*?)[-+]?\}\}\s*", re.DOTALL)
-
 
 class Templates:
     """Compiles templates, each text once for all hosts; ``everywhere`` are variables that all of them may use."""
 
     def __init__(self, everywhere: Mapping[str, Any]) -> None:
-        self._environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
+        self._environment = ImmutableSandboxedEnvironment(
+            undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True
+        )
         self._environment.globals.update(everywhere)
         self._compiled: dict[str, Template] = {}
 
@@ -28,20 +27,20 @@ class Templates:
         """Return a template; one that does not parse or uses an unknown filter raises when it is rendered."""
         if text not in self._compiled:
             try:
-                self._compiled[text] = Template(self._names(text), self._evaluator(text))
+                self._compiled[text] = self._template(text)
             except TemplateError as error:
                 self._compiled[text] = Template(frozenset(), _failing(str(error)))
         return self._compiled[text]
 
-    def _names(self, text: str) -> frozenset[str]:
-        return frozenset(find_undeclared_variables(self._environment.parse(text)))
-
-    def _evaluator(self, text: str) -> Callable[..., Any]:
-        """A text that is one ``{{ ... }}`` and nothing else keeps the type of its value."""
-        whole = _WHOLE.fullmatch(text)
-        if whole:
-            return self._environment.compile_expression(whole[1].strip(), undefined_to_none=False)
-        return self._environment.from_string(text).render
+    def _template(self, text: str) -> Template:
+        """Compile a text. One that is a single ``{{ ... }}`` and nothing else keeps the type of its value."""
+        tree = self._environment.parse(text)
+        names = frozenset(find_undeclared_variables(tree))
+        match tree.body:
+            case [nodes.Output(nodes=[expression])] if not isinstance(expression, nodes.TemplateData):
+                inside = text[2:-2].removeprefix("-").removesuffix("-")
+                return Template(names, self._environment.compile_expression(inside, undefined_to_none=False))
+        return Template(names, self._environment.from_string(text).render)
 
 
 def _failing(message: str) -> Callable[..., Any]:

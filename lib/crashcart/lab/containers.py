@@ -92,11 +92,13 @@ def _taken(error: LabError) -> bool:
 
 def _keys(folder: Folder, host: str) -> bytes:
     key = folder.host_key(host)
-    return pack({
-        "etc/ssh/authorized_keys/ops": folder.client_key.with_suffix(".pub").read_bytes(),
-        "etc/ssh/ssh_host_ed25519_key": key.read_bytes(),
-        "etc/ssh/ssh_host_ed25519_key.pub": key.with_suffix(".pub").read_bytes(),
-    })
+    return pack(
+        {
+            "etc/ssh/authorized_keys/ops": folder.client_key.with_suffix(".pub").read_bytes(),
+            "etc/ssh/ssh_host_ed25519_key": key.read_bytes(),
+            "etc/ssh/ssh_host_ed25519_key.pub": key.with_suffix(".pub").read_bytes(),
+        }
+    )
 
 
 def _lab_labels(folder: Folder) -> tuple[str, ...]:

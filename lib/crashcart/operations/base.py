@@ -33,8 +33,8 @@ class Effect(StrEnum):
 class Action(msgspec.Struct, frozen=True):
     """One act: sent only while the state it was decided from (``only_if``) still holds.
 
-    ``key`` names it within the run: a second wish for the same key after it was applied is no progress. ``disturbs``
-    says that it takes a working target away for a moment. ``proof`` is what the act will remove, for the record.
+    ``key`` names it within the run: a second wish for the same key after it was applied is no progress. ``proof`` is what
+    the act will remove, for the record.
     """
 
     key: str
@@ -81,7 +81,7 @@ class Refuse(msgspec.Struct, frozen=True):
 
 
 class Fail(msgspec.Struct, frozen=True):
-    """Cannot work. ``hint`` is the most useful next command."""
+    """Cannot work. ``hint`` is the most useful next command; in it, ``--hosts ...`` stands for this target."""
 
     why: str
     hint: str = ""

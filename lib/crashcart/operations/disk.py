@@ -61,14 +61,12 @@ class ReclaimDisk(HostOperation[ReclaimWish, DiskState, NoGoal]):
         if state.read_only:
             return Fail(f"{state.place} is {use(state)}, and cannot be written: nothing can be deleted", _why_read_only())
         if not state.gnu_find:
-            return Fail("find on this host is not the one of GNU findutils, and no other is trusted to delete", "install findutils")
+            return Fail("find on this host is not GNU find, and no other is trusted to delete", "install findutils there")
         if state.listing is None:
             return Look(CANDIDATES_LOOK)
         return self._reclaim(state, state.listing, memory, wish)
 
-    def _reclaim(
-        self, state: DiskState, listing: Listing, memory: Memory[DiskState, NoGoal], wish: ReclaimWish
-    ) -> Decision:
+    def _reclaim(self, state: DiskState, listing: Listing, memory: Memory[DiskState, NoGoal], wish: ReclaimWish) -> Decision:
         scene = Scene(state, listing, wish, memory.applied, self.token(state))
         group = next_group(state, listing, wish, memory.applied)
         if group:

@@ -22,6 +22,8 @@ NAMED = 3
 WORTH_A_RESTART = 0.01
 """Share of the file system that a deleted file must take before the restart of its holder is proposed."""
 
+_IN_TEMP = tuple(f"{root}/" for root in TEMP_ROOTS)
+
 
 def use(state: DiskState) -> str:
     """Say how full it is: ``43 % full, 12 % of inodes``."""
@@ -108,10 +110,10 @@ class Aftermath(msgspec.Struct, frozen=True):
         log = next((path for path in paths if may_be_emptied(path, self.wish)), None)
         again = f"inv recover.disk-space --path {shlex.quote(self.state.path)}"
         if log:
-            yield f"{again} --truncate-open {log} --hosts ... empties that log while it is open, and keeps its end"
-        if not self.wish.tmp_owner and any(path.startswith(tuple(f"{root}/" for root in TEMP_ROOTS)) for path in paths):
-            yield f"{again} --tmp-owner USER --hosts ... deletes old temporary files of that user, too"
-        yield "the evidence of this step names what is largest and what was left out; --log-dirs adds directories of rotated logs"
+            yield f"{again} --truncate-open {log} --hosts ..."
+        if not self.wish.tmp_owner and any(path.startswith(_IN_TEMP) for path in paths):
+            yield f"{again} --tmp-owner USER --hosts ..."
+        yield "the evidence names what is largest and what was left out; --log-dirs adds directories of rotated logs"
 
 
 def _course(state: DiskState, memory: Memory[DiskState, NoGoal]) -> str:
@@ -134,7 +136,7 @@ def _held_words(file: HeldFile) -> str:
 
 def _restart_hint(held: HeldFile) -> str:
     if held.unit:
-        return f"inv recover.service-restart --unit {shlex.quote(held.unit)} --force --hosts ... makes its holder let go"
+        return f"inv recover.service-restart --unit {shlex.quote(held.unit)} --force --hosts ..."
     return f"end or restart {held.holder}, which is no service of systemd's, and the space comes free"
 
 

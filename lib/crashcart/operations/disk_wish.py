@@ -98,7 +98,8 @@ def split_glob(text: str) -> tuple[str, str]:
     root, _, pattern = text.rpartition("/")
     allowed = any(root == place or root.startswith(f"{place}/") for place in TEMP_ROOTS)
     if not allowed or posixpath.normpath(root) != root or _AWKWARD.search(root):
-        raise ValueError(f"tmp_globs: {text!r} is not directly in {' or '.join(TEMP_ROOTS)}, or a plain directory below, as /tmp/app-*")
+        places = " or ".join(TEMP_ROOTS)
+        raise ValueError(f"tmp_globs: {text!r} does not lie in {places}, or in a plain directory there; /tmp/app-* would")
     if pattern in {"", ".", ".."} or re.search(r"[\x00\n\\]", pattern):
         raise ValueError(f"tmp_globs: {text!r} does not end in a pattern of file names, such as {root}/app-*")
     return root, pattern
@@ -116,7 +117,7 @@ def may_be_emptied(path: str, wish: ReclaimWish) -> bool:
 def _check_path(path: str) -> None:
     tree = next((tree for tree in SYSTEM_TREES if path == tree or path.startswith(f"{tree}/")), None)
     if tree:
-        raise ValueError(f"path: {path} is never relieved, {tree} belongs to the system; name a mount point such as / or /var")
+        raise ValueError(f"path: {path} is never relieved, {tree} is the system's; name a mount point such as / or /var")
 
 
 def _check_log(path: str, name: str) -> None:
@@ -124,9 +125,9 @@ def _check_log(path: str, name: str) -> None:
         raise ValueError(f"{name}: {path} is not on the allow-list, which is {LOG_TREES}")
     if _AWKWARD.search(path):
         raise ValueError(f"{name}: {path!r} has a space or a character of shell patterns; name the directory above it")
-    kept = next(filter(None, map(kept_name, path.split("/")[3:])), "")
+    kept = next(filter(None, map(kept_name, path.split("/")[2:])), "")
     if kept:
-        raise ValueError(f"{name}: {path} is evidence or data ({kept}*), which is never touched; name another directory of logs")
+        raise ValueError(f"{name}: {path} is evidence or data ({kept}*), never touched; name another of {LOG_TREES}")
 
 
 def _check_live(log: str, log_dirs: tuple[AbsolutePath, ...]) -> None:

@@ -1,124 +1,124 @@
-"""The console: plain lines for files and pipes, colours and a live table of what is under way for a terminal."""
+"""The console display of a run: a live table on a terminal, one plain line per event everywhere else."""
 
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import Protocol, TextIO
 
-from crashcart.events import AnyEvent, BatchStarted, Decided, Observer, RunFinished, RunStarted, TargetFinished
-from crashcart.reports.telling import Teller, Told
-from crashcart.reports.text import clean
+from crashcart.clock import Clock
+from crashcart.events import AnyEvent, Observer, RunFinished, RunStarted
+from crashcart.reports.banner import Banner
+from crashcart.reports.closing import Closing, Notice
+from crashcart.reports.telling import Source, Telling
 
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.live import Live
-    from rich.table import Table
-
-STYLES = {
-    "banner": "bold white on red",
-    "check": "bold white on blue",
-    "act": "bold",
-    "quiet": "dim",
-    "ok": "green",
-    "changed": "yellow",
-    "would_change": "cyan",
-    "skipped": "dim",
-    "refused": "magenta",
-    "failed": "bold red",
-    "unreachable": "bold red",
-    "unknown": "bold magenta",
-    "interrupted": "bold red",
-}
+WORD_WIDTH = 12
+"""Cells of the longest outcome, ``would_change``; what follows a word begins in the same column on every line."""
 
 
-def make_console(out: TextIO, journal: Path, journal_hash: Callable[[], str]) -> Observer:
-    """Return the display that fits a stream: no control codes unless it is a terminal that can take them."""
-    if out.isatty() and os.environ.get("TERM", "dumb") != "dumb":
-        return LiveConsole(out, journal, journal_hash)
-    return PlainConsole(out, journal, journal_hash)
+class Console(Observer, Protocol):
+    """Shows a run's events; ``close`` leaves the terminal as it was, whatever happened, and may be called twice."""
+
+    def close(self) -> None:
+        """Show what is left to show. Never raises for a stream that is gone."""
+
+
+def make_console(
+    stream: TextIO,
+    clock: Clock,
+    *,
+    journal: Path,
+    journal_hash: Callable[[], str],
+    command: Sequence[str] = (),
+    plain: bool | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Console:
+    """Make the display that suits the stream, or the one that ``plain`` says."""
+    source = Source(journal, journal_hash, command)
+    if _is_plain(stream, os.environ if environ is None else environ) if plain is None else plain:
+        return PlainConsole(stream, clock, source)
+    from crashcart.reports.console_live import LiveConsole  # noqa: PLC0415 -- rich costs time, and a log needs none of it
+
+    return LiveConsole(stream, clock, source)
 
 
 class PlainConsole:
-    """One line per event, stable words, no control codes."""
+    """Writes lines that a log can hold and ``grep`` can find: time, word, target, text; no control codes.
 
-    def __init__(self, out: TextIO, journal: Path, journal_hash: Callable[[], str]) -> None:
-        self._out, self._journal, self._hash = out, journal, journal_hash
-        self._teller = Teller()
+    The summary's lines have no time and begin with their word: ``counts``, ``failed``, ``next``, ``journal``.
+    """
 
-    def notice(self, event: AnyEvent) -> None:
-        """Print what an event is worth."""
-        for told in self._teller.tell(event):
-            self._print(told)
-        if isinstance(event, RunFinished):
-            self._print(Told(f"journal: {self._journal} {self._hash()}", "quiet"))
-
-    def _print(self, told: Told) -> None:
-        self._out.write(f"{told.text}\n")
-        self._out.flush()
-
-
-class LiveConsole(PlainConsole):
-    """The same lines in colour, above a table of the targets that are under way."""
-
-    def __init__(self, out: TextIO, journal: Path, journal_hash: Callable[[], str]) -> None:
-        from rich.console import Console  # noqa: PLC0415 -- only a terminal pays for it
-
-        super().__init__(out, journal, journal_hash)
-        self._console: Console = Console(file=out, highlight=False, no_color="NO_COLOR" in os.environ or None)
-        self._live: Live | None = None
-        self._doing: dict[str, str] = {}
-        self._left: set[str] = set()
+    def __init__(self, stream: TextIO, clock: Clock, source: Source) -> None:
+        self._stream, self._clock, self._source = stream, clock, source
+        self._telling: Telling | None = None
 
     def notice(self, event: AnyEvent) -> None:
-        """Print what an event is worth and keep the table up to date."""
-        self._follow(event)
-        if isinstance(event, RunFinished):
-            self._stop()
-        super().notice(event)
+        """Write an event's lines at once. Raises ``OSError`` or ``ValueError`` when the stream is gone."""
         if isinstance(event, RunStarted):
-            self._start()
-        elif self._live:
-            self._live.update(self._table())
+            self._telling = Telling(event, self._source)
+            self._write(_banner_lines(self._telling.banner))
+        elif self._telling and isinstance(event, RunFinished):
+            self._end(self._telling, event)
+        elif self._telling:
+            now = f"{self._clock.now():%H:%M:%S}"
+            self._write(f"{now} {_worded(line.word, line.sentence)}" for line in self._telling.take(event))
 
-    def _print(self, told: Told) -> None:
-        self._console.print(told.text, style=STYLES.get(told.style, ""), markup=False, soft_wrap=True)
+    def close(self) -> None:
+        """Write how to go on, if the run broke off."""
+        if self._telling and not self._telling.is_over:
+            with suppress(OSError, ValueError):
+                self._end(self._telling, None)
 
-    def _follow(self, event: AnyEvent) -> None:
-        match event:
-            case RunStarted():
-                self._left = {target.target.name for target in event.plan.targets}
-            case BatchStarted(_, _, targets):
-                self._doing |= dict.fromkeys(targets, "its turn")
-            case Decided(target, _, decision, why):
-                self._doing[target] = f"{decision}: {why}"
-            case TargetFinished(result):
-                self._doing.pop(result.name, None)
-                self._left.discard(result.name)
+    def _end(self, telling: Telling, ended: RunFinished | None) -> None:
+        path, last_hash = telling.record
+        record = _worded("journal", f"{path} sha256 {last_hash}")
+        self._write([*_closing_lines(telling.end(ended)), record])
 
-    def _start(self) -> None:
-        from rich.live import Live  # noqa: PLC0415
+    def _write(self, lines: Iterator[str] | Sequence[str]) -> None:
+        # A stream whose encoding lacks a character shows its number; a display must not end for that.
+        encoding = self._stream.encoding or "utf-8"
+        text = "".join(f"{line}\n" for line in lines)
+        self._stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        self._stream.flush()
 
-        self._live = Live(self._table(), console=self._console, transient=True, refresh_per_second=8)
-        self._live.start()
 
-    def _stop(self) -> None:
-        if self._live:
-            self._live.stop()
-            self._live = None
+def _is_plain(stream: TextIO, environ: Mapping[str, str]) -> bool:
+    """Whether a stream is no terminal, or one that must or can show neither colour nor a moving table."""
+    dumb = environ.get("TERM", "") in {"", "dumb", "unknown"}
+    encoding = (stream.encoding or "").lower().replace("-", "")
+    return not stream.isatty() or dumb or bool(environ.get("NO_COLOR")) or encoding != "utf8"
 
-    def _table(self) -> Table:
-        """As many targets as fit into a third of the screen, and how many are left."""
-        from rich.table import Table  # noqa: PLC0415
-        from rich.text import Text  # noqa: PLC0415
 
-        table = Table(box=None, show_header=False, pad_edge=False, expand=True)
-        table.add_column(no_wrap=True, max_width=30)
-        table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
-        room = max(3, shutil.get_terminal_size().lines // 3)
-        for name, doing in list(self._doing.items())[:room]:
-            table.add_row(Text(name, style="bold"), Text(clean(doing), style="dim"))
-        table.add_row(Text(f"{len(self._left)} left", style="dim"), Text(""))
-        return table
+def _worded(word: str, text: str) -> str:
+    return f"{word:<{WORD_WIDTH}} {text}".rstrip()
+
+
+def _banner_lines(banner: Banner) -> Iterator[str]:
+    yield f"=== {banner.mode}: {banner.promise} ==="
+    yield from (_worded(label, value) for label, value in banner.rows)
+
+
+def _closing_lines(closing: Closing) -> Iterator[str]:
+    yield f"=== {closing.title} ==="
+    if closing.stopped:
+        yield _worded("stopped", closing.stopped)
+    yield _worded("counts", _pairs(closing.counts))
+    if closing.verdicts:
+        yield _worded("verdicts", _pairs(closing.verdicts))
+    for notice in (*closing.wishes, *closing.notices):
+        yield from _notice_lines(notice)
+    for step in closing.following:
+        yield _worded("next", f"{step.command}  # {step.purpose}")
+
+
+def _notice_lines(notice: Notice) -> Iterator[str]:
+    hint = f" (hint: {notice.hint})" if notice.hint else ""
+    yield _worded(notice.word, f"{notice.subject}: {notice.message}{hint}")
+    yield from (_worded("", detail) for detail in notice.details)
+
+
+def _pairs(counts: Mapping[str, int]) -> str:
+    """Write every count, zero or not, so that a line has the same fields in every run."""
+    return " ".join(f"{word}={count}" for word, count in counts.items())

@@ -1,26 +1,47 @@
-"""Text for terminals and logs: what comes from a host cannot move the cursor, and tables fit without a library."""
+"""Text that came from elsewhere, made fit to be shown: nothing in it can move a cursor, colour a line or forge one."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+LONGEST = 2000
+"""Characters of one text that a console shows; the journal has the whole."""
 
-
-def clean(text: str) -> str:
-    """Make control characters and direction marks visible: a file name must not repaint a terminal."""
-    return _CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
+ELLIPSIS = "..."
 
 
-def columns(rows: Sequence[Sequence[str]]) -> str:
-    """Lay out rows of cells in columns."""
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
-    return "\n".join(line.rstrip() for line in lines)
+def visible(text: str, limit: int = LONGEST) -> str:
+    """Return the text on one line, with control, format and unprintable characters written as escapes."""
+    text = text.strip()
+    left_out = len(text) - limit
+    if left_out > 0:
+        text = f"{text[:limit]}{ELLIPSIS} ({left_out} more characters)"
+    return text if text.isprintable() else "".join(map(_visible_character, text))
 
 
-def listing(names: Sequence[str], most: int = 8) -> str:
-    """Write names with commas, and how many more there are."""
-    shown = ", ".join(names[:most])
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """List names with commas; of many, the first ones and how many more there are."""
+    shown = ", ".join(visible(name) for name in names[:most])
     return f"{shown} and {len(names) - most} more" if len(names) > most else shown
+
+
+def counted(number: int, thing: str) -> str:
+    """Count things in words: ``1 target``, ``3 targets``."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
+def bounded(lines: Sequence[str], most: int) -> list[str]:
+    """Return the first lines, and a last one that says how many were left out."""
+    left_out = len(lines) - most
+    return [*lines[:most], f"{ELLIPSIS} {counted(left_out, 'more line')}"] if left_out > 0 else list(lines)
+
+
+def columns(rows: Iterable[Sequence[str]]) -> str:
+    """Lay out rows of text in columns that are as wide as their widest cell."""
+    shown = [[visible(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in shown)
+
+
+def _visible_character(character: str) -> str:
+    return character if character.isprintable() else character.encode("unicode_escape").decode("ascii")

@@ -93,7 +93,7 @@ class Transport(Protocol):
         """Run a command to its end and return how it ended."""
 
     def fetch(self, url: str, timeout: float) -> HttpReply:
-        """GET a URL as seen from the target, without running anything there."""
+        """GET a URL as seen from the target, without running anything there. Status 0: refused, or no whole answer."""
 
     def cancel(self) -> None:
         """End the command in flight, on the target too. Safe from another thread; a no-op when idle."""

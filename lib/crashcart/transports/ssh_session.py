@@ -35,7 +35,7 @@ class Session(paramiko.Transport):
         logging.getLogger(LOG).addHandler(logging.NullHandler())
         self.set_log_channel(LOG)
         self.handshake_timeout = handshake
-        self._closed: set[bytes] = set()
+        self._closed_channels: set[bytes] = set()
         self._signals: dict[int, str] = {}
         handlers = paramiko.Transport._channel_handler_table  # type: ignore[attr-defined]  # noqa: SLF001 - no other way
         self._channel_handler_table = {**handlers, MSG_CHANNEL_REQUEST: self._channel_request}
@@ -60,18 +60,19 @@ class Session(paramiko.Transport):
         A thread that sends on a channel and one that closes it may overtake each other in paramiko, and OpenSSH ends the
         whole connection for it: with a jump host, that of all targets. Every message passes here under one lock.
         """
-        kind, channel = data.asbytes()[:1], data.asbytes()[1:5]
+        head = data.asbytes()[:5]
+        kind, channel = head[:1], head[1:]
         if kind in _OF_A_CHANNEL:
-            if channel in self._closed:
+            if channel in self._closed_channels:
                 return
             if kind == cMSG_CHANNEL_CLOSE:
-                self._closed.add(channel)
+                self._closed_channels.add(channel)
         super()._send_message(data)  # type: ignore[misc]
 
     def _parse_channel_open_success(self, message: paramiko.Message) -> None:
         """Note that the host uses a channel's number again."""
         message.get_int()
-        self._closed.discard(message.get_bytes(4))
+        self._closed_channels.discard(message.get_bytes(4))
         message.rewind()
         super()._parse_channel_open_success(message)  # type: ignore[misc]
 

@@ -199,9 +199,7 @@ class World:
         record = RunFolder.create(self.folder, first, self.clock)
         try:
             stream = Stream(record, [self.seen])
-            run = Run(
-                plan, options, connect=self.connect, record=record, stream=stream, clock=self.clock, recalled=recalled
-            )
+            run = Run(plan, options, connect=self.connect, record=record, stream=stream, clock=self.clock, recalled=recalled)
             return run.execute(lambda ready: None)
         finally:
             record.close()

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crashcart.engine.limits import allowed_failures, batch_sizes
+from crashcart.engine.run import Run
 from crashcart.errors import BadInput, ConnectRefused, Refused
 from crashcart.events import BatchStarted, RunStarted, Stream
-from crashcart.engine.run import Run
 from crashcart.journal.folder import RunFolder
 from crashcart.plan import Options, Plan, Rollout, TargetPlan
 from crashcart.results import Outcome

@@ -221,4 +221,3 @@ def test_crash_sweep_each_act_happens_once(tmp_path: Path, monkeypatch: pytest.M
         assert verify(find_run(runs, "last")).exit_code == 0
     assert points > 15
     print(f"{points} crash points")
-

@@ -93,7 +93,7 @@ def test_a_required_parameter_is_asked_for(tmp_path: Path) -> None:
     )
     playbook = load_document(path, "check.p")
     assert isinstance(playbook, Playbook)
-    with pytest.raises(BadInput, match="check.p needs --the-unit"):
+    with pytest.raises(BadInput, match=r"check\.p needs --the-unit"):
         compile_for(playbook, {})
 
 

@@ -32,7 +32,15 @@ def test_values(kind: str, raw: object, value: Any) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "raw"),
-    [("int", "x"), ("bool", "maybe"), ("percent", "120"), ("path", "rel"), ("list[path]", "/a,b"), ("str", ["x"]), ("str", True)],
+    [
+        ("int", "x"),
+        ("bool", "maybe"),
+        ("percent", "120"),
+        ("path", "rel"),
+        ("list[path]", "/a,b"),
+        ("str", ["x"]),
+        ("str", True),
+    ],
 )
 def test_bad_values(kind: str, raw: object) -> None:
     with pytest.raises(ValueError, match="expected"):
