@@ -89,7 +89,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="fanout-") as name, sshd(Path(name)) as (port, log):
         base = Path(name)
         print(f"{options.targets} targets, {options.forks} forks, {os.cpu_count()} cores")
-        hosts = make_hosts(options.targets, "/")
+        hosts = make_hosts(options.targets, "/var/log")
         report("no-op", noop(Ground(base, port, options.forks, hosts, log), options))
         if os.geteuid() == 0:
             report(f"change, {CHANGE_TARGETS} targets", change(base, port, log, options))
@@ -113,7 +113,7 @@ def make_hosts(count: int, folder: str) -> tuple[tuple[str, str, str], ...]:
 
 
 def noop(ground: Ground, options: argparse.Namespace) -> dict[str, Cost]:
-    line = "df -P / | tail -n 1 && df -Pi / | tail -n 1"
+    line = "df -P /var/log | tail -n 1 && df -Pi /var/log | tail -n 1"
     costs = {"bare Fabric": fabric(ground, line), "crashcart": crashcart(ground, below="100")}
     return costs | others(ground, options, line)
 
@@ -141,7 +141,7 @@ def others(ground: Ground, options: argparse.Namespace, line: str) -> dict[str, 
 def peers(options: argparse.Namespace) -> dict[str, Peer]:
     found: dict[str, Peer] = {}
     if options.ansible:
-        found["ansible (shell)"] = lambda ground, line: ansible(ground, options.ansible, line)
+        found["ansible (raw)"] = lambda ground, line: ansible(ground, options.ansible, line)
     if options.pyinfra:
         found["pyinfra (shell)"] = lambda ground, line: pyinfra(ground, options.pyinfra, line)
     return found
@@ -182,7 +182,7 @@ def ansible(ground: Ground, program: str, line: str) -> Cost:
     inventory, playbook = ground.folder / "ansible-hosts.yml", ground.folder / "ansible.yml"
     write_inventory(inventory, ground, "0")
     command = line.replace("FOLDER", "{{ folder }}")
-    playbook.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": [{"ansible.builtin.shell": command}]}]))
+    playbook.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": [{"ansible.builtin.raw": command}]}]))
     env = {"ANSIBLE_HOST_KEY_CHECKING": "False", "ANSIBLE_PIPELINING": "True", "ANSIBLE_FORKS": str(ground.forks)}
     return measure(ground, [program, "-i", str(inventory), str(playbook)], env=env)
 
@@ -260,7 +260,7 @@ def best_of(times: int, words: Sequence[str], folder: Path) -> float:
 
 @contextmanager
 def sshd(folder: Path) -> Iterator[tuple[int, Path]]:
-    """Run one sshd for all loopback addresses, with keys of its own."""
+    """Run one sshd for all loopback addresses, with keys of its own and an empty home: no shell start-up files."""
     for name in ("key", "host_key"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name], check=True)
     (folder / "authorized_keys").write_text((folder / "key.pub").read_text())
@@ -276,6 +276,7 @@ def sshd(folder: Path) -> Iterator[tuple[int, Path]]:
         PermitRootLogin yes
         MaxStartups 2000
         LogLevel VERBOSE
+        SetEnv HOME={folder}
     """
     (folder / "sshd_config").write_text(textwrap.dedent(config))
     host_key = " ".join((folder / "host_key.pub").read_text().split()[:2])

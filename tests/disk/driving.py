@@ -78,5 +78,5 @@ def _turns(reconciler: Reconciler, host: Transport, *, may_act: bool) -> StepRes
             case Ready(action):
                 return action
             case Again(after):
-                reconciler._clock.wait(SimpleQueue[None](), max(after, 0.001), busy=False)  # noqa: SLF001
+                reconciler._clock.wait(SimpleQueue[None](), max(after, 0.001), busy=False)
     raise AssertionError("the step does not end")

@@ -49,7 +49,9 @@ class Volume:
     @contextmanager
     def running(self, script: str, *args: str) -> Iterator[int]:
         """Run a script in the namespace that says ``ready`` and then waits; yields its process id."""
-        process = subprocess.Popen(self._enter(("sh", "-c", script, "sh", *args)), stdout=subprocess.PIPE, stdin=subprocess.PIPE)
+        process = subprocess.Popen(
+            self._enter(("sh", "-c", script, "sh", *args)), stdout=subprocess.PIPE, stdin=subprocess.PIPE
+        )
         try:
             assert process.stdout
             assert process.stdout.readline() == b"ready\n"
@@ -59,14 +61,14 @@ class Volume:
             process.communicate(timeout=10)
 
     def path(self, inner: str | bytes) -> bytes:
-        """Where a path of the namespace is for this process."""
+        """Where a path of the namespace is for this process; links on the way would lead to our own root, not to its."""
         return os.fsencode(self.root) + os.fsencode(inner)
 
     def put(self, inner: str | bytes, size: int = 4096, age: float = 0.0) -> bytes:
         """Make a file of that size whose mtime is ``age`` days ago; returns its path for this process."""
         path = self.path(inner)
-        os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120 -- names are bytes
-        with open(path, "wb") as file:  # noqa: PTH123
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as file:
             if size:
                 os.posix_fallocate(file.fileno(), 0, size)
         self.age(path, age)
@@ -84,14 +86,14 @@ class Volume:
     def fill(self, inner: str = "/var/lib/filler", *, leave: int = 0) -> None:
         """Take all bytes that are left, but for so many."""
         path = self.put(inner, 0)
-        with open(path, "r+b") as file:  # noqa: PTH123
+        with open(path, "r+b") as file:
             for step in (1 << 22, 1 << 19, 1 << 16, 1 << 12):
                 self._grow(file.fileno(), step, leave)
 
     def fill_inodes(self, inner: str = "/var/lib/many") -> None:
         """Take all inodes that are left."""
         directory = self.path(inner)
-        os.makedirs(directory, exist_ok=True)  # noqa: PTH103
+        os.makedirs(directory, exist_ok=True)
         for number in range(100_000):
             try:
                 os.close(os.open(directory + b"/%d" % number, os.O_CREAT | os.O_WRONLY))
@@ -110,9 +112,11 @@ class Volume:
 
     def _entries(self, top: bytes) -> Iterator[tuple[bytes, tuple[object, ...]]]:
         yield top, _facts(top)
+        if os.path.islink(top):
+            return
         for folder, folders, files in os.walk(top):
             for name in (*folders, *files):
-                yield os.path.join(folder, name), _facts(os.path.join(folder, name))  # noqa: PTH118
+                yield os.path.join(folder, name), _facts(os.path.join(folder, name))
 
     def _grow(self, file: int, step: int, leave: int) -> None:
         while os.fstatvfs(file).f_bavail * os.fstatvfs(file).f_frsize - leave >= step:
@@ -146,13 +150,13 @@ def mounted(image: Path, size: int = 64 << 20, inodes: int = 4096) -> Iterator[V
 def _facts(path: bytes) -> tuple[object, ...]:
     facts = os.lstat(path)
     kind = facts.st_mode
-    if os.path.islink(path):  # noqa: PTH114
+    if os.path.islink(path):
         return (kind, os.readlink(path))
-    content = _digest(path) if os.path.isfile(path) else ""  # noqa: PTH113
-    times = () if os.path.isdir(path) else (facts.st_mtime_ns,)  # noqa: PTH112
+    content = _digest(path) if os.path.isfile(path) else ""
+    times = () if os.path.isdir(path) else (facts.st_mtime_ns,)
     return (kind, facts.st_uid, facts.st_ino, *times, content)
 
 
 def _digest(path: bytes) -> str:
-    with open(path, "rb") as file:  # noqa: PTH123
+    with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -40,7 +40,7 @@ class Sshd:
         folder: Path,
         *extra: str,
         address: str = "127.0.0.1",
-        environment: str = "SHLVL=9",
+        environment: str = "",
         prefix: tuple[str, ...] = (),
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -53,6 +53,7 @@ class Sshd:
         self.known_hosts = folder / "known_hosts"
         self.known_hosts.write_text(f"[127.0.0.1]:{self.port} {public(self.host_key)}\n")
         config = folder / "sshd_config"
+        environment = environment or f"SHLVL=9 PATH={self._sudo_for_all()}:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
         values = {"port": self.port, "address": address, "folder": folder, "environment": environment}
         config.write_text(_CONFIG.format(**values, extra="\n".join(extra)))
         self.log: list[str] = []
@@ -96,6 +97,14 @@ class Sshd:
                 continue
         self._reader.join()
 
+    def _sudo_for_all(self) -> Path:
+        """Make a sudo that asks for nothing, so that the tests run as any user: for root it is not used at all."""
+        folder = self.folder / "bin"
+        folder.mkdir()
+        (folder / "sudo").write_text('#!/bin/sh\nshift 2\nexec "$@"\n')
+        (folder / "sudo").chmod(0o755)
+        return folder
+
     def _start(self, command: list[str]) -> subprocess.Popen[str]:
         if os.geteuid() == 0:
             Path("/run/sshd").mkdir(exist_ok=True)
@@ -111,8 +120,9 @@ class Sshd:
         return process
 
     def _read(self, process: subprocess.Popen[str]) -> None:
-        with process.stderr or open(os.devnull) as log:  # noqa: PTH123, SIM115
-            self.log.extend(log)
+        if process.stderr is not None:
+            with process.stderr as log:
+                self.log.extend(log)
 
 
 def sshd_program() -> str:

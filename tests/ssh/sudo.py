@@ -39,7 +39,7 @@ class SudoMachine:
         self._write_accounts(home)
         self.allow("")
         enter = ("unshare", "-m", "sh", "-c", _ENTER, "sh", str(self.folder))
-        self.sshd = Sshd(self.folder / "sshd", prefix=enter)
+        self.sshd = Sshd(self.folder / "sshd", environment="SHLVL=9", prefix=enter)
         (self.folder / "sshd").chmod(0o755)
 
     def target(self, **variables: Any) -> Target:

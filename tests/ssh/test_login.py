@@ -27,6 +27,7 @@ from crashcart.secrets import Secret
 from crashcart.transports.base import Command
 from crashcart.transports.limits import Limits
 from crashcart.transports.ssh import SshConnector
+from crashcart.transports.ssh_login import Login
 from tests.ssh.sshd import Sshd, make_key
 
 TRUE = Command("true", become=False)
@@ -146,8 +147,8 @@ def test_a_password_that_is_wrong_or_not_wanted(connector: SshConnector, sshd: S
     assert "hunter2" not in str(error)
 
 
-def test_unreadable_keys_say_why(connector: SshConnector, sshd: Sshd, tmp_path: Path) -> None:
-    locked = make_key(tmp_path / "locked", passphrase="secret")
+def test_keys_that_cannot_be_used_say_why(connector: SshConnector, sshd: Sshd, tmp_path: Path) -> None:
+    locked = make_key(tmp_path / "locked", passphrase="secret")  # noqa: S106 - of a key that is made here
     garbage = tmp_path / "garbage"
     garbage.write_text("not a key")
     assert "has a passphrase" in failure(connector, sshd, ansible_ssh_private_key_file=str(locked)).message
@@ -231,6 +232,24 @@ def test_a_cancelled_login_ends_at_once(sshd: Sshd) -> None:
             transport.run(TRUE)
         thread.join()
     assert accepted.is_set()
+
+
+def test_a_login_that_is_cancelled_just_as_it_is_done(
+    connector: SshConnector, sshd: Sshd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transport = connector(sshd.target())
+
+    def open_and_cancel(login: Login) -> Any:
+        monkeypatch.undo()
+        connection = login.open()
+        transport.cancel()
+        return connection
+
+    monkeypatch.setattr(Login, "open", open_and_cancel)
+    with pytest.raises(Cancelled):
+        transport.run(TRUE)
+    assert transport.run(TRUE).ok
+    transport.close()
 
 
 def test_fabric_and_paramiko_are_not_imported_by_the_module() -> None:

@@ -125,17 +125,23 @@ def test_no_terminal(machine: SudoMachine) -> None:
 
 
 @real
-@pytest.mark.parametrize("defaults", ["", "Defaults use_pty"])
-def test_what_runs_as_root_is_timed_out_and_cancelled_too(machine: SudoMachine, defaults: str, tmp_path: Path) -> None:
-    machine.allow(NOPASSWD, defaults)
+def test_what_runs_as_root_is_timed_out(machine: SudoMachine) -> None:
+    machine.allow(NOPASSWD, "Defaults use_pty")
     transport = SshConnector()(machine.target())
-    script = "echo $$; sleep 300"
-    result = transport.run(Command(script, timeout=0.5))
+    result = transport.run(Command("echo $$; sleep 300", timeout=0.3))
     assert result.timed_out
     assert all_dead([int(result.stdout.text)])
+    transport.close()
+
+
+@real
+@pytest.mark.parametrize("defaults", ["", "Defaults use_pty"])
+def test_what_runs_as_root_is_cancelled(machine: SudoMachine, defaults: str, tmp_path: Path) -> None:
+    machine.allow(NOPASSWD, defaults)
+    transport = SshConnector()(machine.target())
     waiting, seen = when_written(tmp_path / "fifo", transport.cancel)
     with pytest.raises(Cancelled, match="has ended"):
-        transport.run(Command(f'echo $$ >"$1"; {script}', (str(tmp_path / "fifo"),)))
+        transport.run(Command('echo $$ >"$1"; sleep 300', (str(tmp_path / "fifo"),)))
     waiting.join()
     assert all_dead([int(seen[0])])
     transport.close()

@@ -111,7 +111,7 @@ def test_a_jump_host_has_its_key_verified(connector: SshConnector, sshd: Sshd, j
 
 
 def test_what_the_jump_host_cannot_reach(connector: SshConnector, behind: Callable[..., Target], closed_port: int) -> None:
-    with pytest.raises(ConnectRefused, match="jump host 127.0.0.1 cannot connect") as caught:
+    with pytest.raises(ConnectRefused, match=r"jump host 127\.0\.0\.1 cannot connect") as caught:
         where_from(connector(behind(ansible_port=closed_port)))
     assert "up" in caught.value.hint
 

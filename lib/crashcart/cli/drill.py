@@ -9,18 +9,19 @@ from typing import Any
 
 import msgspec
 
+from crashcart.cli.ending import write_document
 from crashcart.cli.execution import Execution, check_targets
 from crashcart.cli.flags import Request, parse_request
 from crashcart.cli.house import House
 from crashcart.cli.lab import DEFAULT_COUNT, progress
 from crashcart.drills.rehearsal import Interrupted, PlaybookRun, Rehearsal, check_drillable
-from crashcart.drills.score import DrillScore, VariantScore, store, table
+from crashcart.drills.score import DrillScore, VariantScore, store, table, target_results
 from crashcart.errors import BadInput, Refused, nearest
 from crashcart.lab import Lab
 from crashcart.playbooks.schema import Drill
-from crashcart.reports.documents import RunPart, drill_document, encode
-from crashcart.reports.layout import columns
-from crashcart.results import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK
+from crashcart.reports.document import RunPart, drill_document
+from crashcart.reports.text import columns
+from crashcart.results import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, Mode
 from crashcart.targets import Selection
 from crashcart.transports.ssh import SshConnector
 
@@ -64,8 +65,19 @@ def _report(house: House, score: DrillScore, request: Request, *, interrupted: b
     code = EXIT_INTERRUPTED if interrupted else EXIT_OK if score.passed else EXIT_FAILED
     if request.json:
         status = "interrupted" if interrupted else "ok" if score.passed else "failed"
-        run = RunPart(status, code, f"score kept in {path}", playbook=score.drill, started=score.started)
-        sys.stdout.write(encode(drill_document(run, score)))
+        run = RunPart(
+            status=status,
+            exit_code=code,
+            message=f"score kept in {path}",
+            playbook=score.drill,
+            mode=Mode.APPLY,
+            started=score.started,
+            finished=house.clock.now(),
+            duration_s=round((house.clock.now() - score.started).total_seconds(), 3),
+            actor=house.actor,
+            selection=request.hosts,
+        )
+        write_document(drill_document(run, target_results(score), score))
         return code
     print()
     print(columns(table(score)))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from typing import TextIO
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from invoke import Exit
 
 from crashcart.errors import BadInput, CrashcartError, JournalError, Refused, Unreachable
-from crashcart.reports.documents import encode, refusal_document
+from crashcart.reports.document import encode, refusal_document
 from crashcart.results import EXIT_BAD_INPUT, EXIT_FAILED, EXIT_REFUSED, EXIT_UNREACHABLE
 
 _CODES: tuple[tuple[type[CrashcartError], int, str], ...] = (
@@ -26,14 +26,17 @@ def exit_code_of(error: CrashcartError) -> int:
     return next(code for kind, code, _ in _CODES if isinstance(error, kind))
 
 
-def refuse(error: CrashcartError, code: int, *, as_json: bool, playbook: str = "", stdout: TextIO | None = None) -> Exit:
+def write_document(document: Mapping[str, Any]) -> None:
+    """Print a JSON document: the only thing that stdout gets."""
+    sys.stdout.buffer.write(encode(document))
+    sys.stdout.buffer.flush()
+
+
+def refuse(error: CrashcartError, code: int, *, as_json: bool, playbook: str = "") -> Exit:
     """Say why nothing ran and return the ``Exit`` to raise. Text goes to stderr, the JSON document to stdout."""
     status = next(status for kind, _, status in _CODES if isinstance(error, kind))
     if as_json:
-        message = f"{error.message} ({error.hint})" if error.hint else error.message
-        out = stdout or sys.stdout
-        out.write(encode(refusal_document(status, code, message, playbook)))
-        out.flush()
+        write_document(refusal_document(status, code, error.message, playbook, hint=error.hint))
     print(f"{status}: {error}", file=sys.stderr)
     return Exit(code=code)
 

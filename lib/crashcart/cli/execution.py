@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from crashcart.cli.ending import write_document
 from crashcart.cli.flags import Request
 from crashcart.cli.house import House
 from crashcart.engine.run import Run, Verdicts
@@ -22,8 +23,8 @@ from crashcart.journal.recall import PastRun
 from crashcart.plan import Plan
 from crashcart.playbooks.compile import Compiler
 from crashcart.playbooks.schema import Playbook
-from crashcart.reports.display import make_console
-from crashcart.reports.documents import encode, replay
+from crashcart.reports.console import make_console
+from crashcart.reports.document import replay
 from crashcart.safety.consent import Needed, ask_consent, check_answers, needed_consent
 from crashcart.secrets import Secret
 from crashcart.targets import Selection
@@ -70,7 +71,9 @@ class Execution:
         first = RunStarted(new_run_id(self._house.clock), self._house.actor, plan, options, version("crashcart"))
         folder = RunFolder.create(self._house.runs, first, self._house.clock)
         out = sys.stderr if self._request.json else sys.stdout
-        console = make_console(out, folder.journal, lambda: folder.hash)
+        console = make_console(
+            out, self._house.clock, journal=folder.journal, journal_hash=lambda: folder.hash, command=sys.argv
+        )
         stream = Stream(folder, [] if self._quiet else [console])
         if not self._quiet:
             console.notice(first)
@@ -78,6 +81,7 @@ class Execution:
             run = Run(plan, options, connect=connect, record=folder, stream=stream, clock=self._house.clock)
             verdicts = run.execute(lambda ready: self._consent(needed, ready))
         finally:
+            console.close()
             folder.close()
         return self._ended(first, verdicts, folder)
 
@@ -100,8 +104,7 @@ class Execution:
 
 def print_document(journal: Path) -> None:
     """Print a run's JSON document, from what its journal says: so ``runs.show`` prints the same."""
-    sys.stdout.write(encode(replay(PastRun.read(journal))))
-    sys.stdout.flush()
+    write_document(replay(PastRun.read(journal)))
 
 
 def check_targets(selection: Selection, kinds: Sequence[str]) -> None:

@@ -6,7 +6,6 @@ row. Here a parse error is bad input (2), one command line runs one playbook, an
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +106,7 @@ def _exit(program: Program, error: Exception) -> Exit:
     message = error if isinstance(error, BadInput) else BadInput(_in_words(error), hint=_hint(program, error))
     words = program.argv
     as_json = any(word == "--output=json" or words[i : i + 2] == ["--output", "json"] for i, word in enumerate(words))
-    return refuse(message, EXIT_BAD_INPUT, as_json=as_json, stdout=sys.stdout)
+    return refuse(message, EXIT_BAD_INPUT, as_json=as_json)
 
 
 def _in_words(error: Exception) -> str:

@@ -13,15 +13,19 @@ from crashcart.events import RunResumed, Stream
 from crashcart.journal.folder import RunFolder
 from crashcart.journal.recall import PastRun
 from crashcart.plan import Plan
-from crashcart.reports.display import make_console
+from crashcart.reports.console import make_console
+from crashcart.results import EXIT_INTERRUPTED
 from crashcart.secrets import MASK
 from crashcart.transports.ssh import SshConnector
 
 
 def resume(house: House, journal: Path, *, as_json: bool) -> int:
-    """Go on with a run; a finished one changes nothing and gives its exit code again. Raises ``Refused``."""
+    """Go on with a run that was killed or interrupted. Raises ``Refused``.
+
+    A run that came to its own end changes nothing and gives its exit code again.
+    """
     past = PastRun.read(journal)
-    if past.finished:
+    if past.finished and past.finished.exit_code != EXIT_INTERRUPTED:
         return _already_finished(past, as_json=as_json)
     _refuse_masked(past.started.plan)
     folder = RunFolder.reopen(journal, house.clock)
@@ -34,7 +38,7 @@ def resume(house: House, journal: Path, *, as_json: bool) -> int:
 def _go_on(house: House, past: PastRun, folder: RunFolder, *, as_json: bool) -> int:
     first = past.started
     out = sys.stderr if as_json else sys.stdout
-    console = make_console(out, folder.journal, lambda: folder.hash)
+    console = make_console(out, house.clock, journal=folder.journal, journal_hash=lambda: folder.hash, command=sys.argv)
     console.notice(first)
     stream = Stream(folder, [console])
     stream.emit(RunResumed(house.actor))
@@ -52,6 +56,7 @@ def _go_on(house: House, past: PastRun, folder: RunFolder, *, as_json: bool) -> 
         # What needed consent was asked before the first act; a resume asks nothing that was answered.
         verdicts: Verdicts = run.execute(lambda ready: None)  # noqa: ARG005
     finally:
+        console.close()
         connect.close()
     if as_json:
         print_document(folder.journal)

@@ -46,14 +46,17 @@ def _list(house: House, values: dict[str, Any]) -> int:
 
 
 def _show(house: House, values: dict[str, Any]) -> int:
+    from crashcart.cli.execution import print_document  # noqa: PLC0415
     from crashcart.journal.folder import find_run  # noqa: PLC0415
     from crashcart.journal.recall import PastRun  # noqa: PLC0415
     from crashcart.journal.summary import run_text  # noqa: PLC0415
-    from crashcart.reports.documents import encode, replay  # noqa: PLC0415
 
     as_json = wants_json(values)
-    past = PastRun.read(find_run(house.runs, _named(values)))
-    print(encode(replay(past)).rstrip() if as_json else run_text(past))
+    journal = find_run(house.runs, _named(values))
+    if as_json:
+        print_document(journal)
+    else:
+        print(run_text(PastRun.read(journal)))
     return 0
 
 

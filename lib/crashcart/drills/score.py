@@ -7,6 +7,8 @@ from pathlib import Path
 
 import msgspec
 
+from crashcart.results import Outcome, Phase, StepResult, TargetResult
+
 MISSING = "-"
 
 
@@ -39,6 +41,17 @@ class DrillScore(msgspec.Struct, frozen=True):
     def passed(self) -> bool:
         """Whether every variant passed, and there was one."""
         return bool(self.variants) and all(variant.passed for variant in self.variants)
+
+
+def target_results(score: DrillScore) -> tuple[TargetResult, ...]:
+    """Return the drill as results per target, a step per variant: a variant passes or fails for all of them together."""
+    steps = [_step(score, variant) for variant in score.variants]
+    return tuple(TargetResult.of(name, "linux", steps) for name in score.targets)
+
+
+def _step(score: DrillScore, variant: VariantScore) -> StepResult:
+    outcome = Outcome.OK if variant.passed else Outcome.FAILED
+    return StepResult(variant.variant, score.playbook, Phase.STEP, outcome, "; ".join(variant.problems) or "passed")
 
 
 def store(score: DrillScore, folder: Path) -> Path:

@@ -102,6 +102,7 @@ class Reconciler:
         self._memory: Memory[Any, Any] | None = None
         self._looks: frozenset[str] = frozenset()
         self._seen: Any = None
+        self._wanted: Action | None = None
         self._doubt: Doubt | None = None
         self._held_since: float | None = None
         self._acted_from: dict[str, str] = {}
@@ -146,11 +147,14 @@ class Reconciler:
         return self._last_decision[1]
 
     def _turn(self, transport: Transport, *, may_act: bool) -> Turn:
+        wanted, self._wanted = self._wanted, None
         state = self._look(transport)
         if self._doubt:
             unsettled = self._settle(self._doubt, state)
             if unsettled:
                 return unsettled
+        if wanted and may_act and self._operation.still_holds(state, wanted, self._wish):
+            return self._act(transport, wanted)
         decision = self._decide(transport, state)
         self._note(decision)
         if not isinstance(decision, Done):
@@ -216,6 +220,8 @@ class Reconciler:
     def _ready(self, action: Action) -> Turn:
         # The time until a target's batch begins is not the target's: its deadline starts anew with the next turn.
         self._started = None
+        if self._looks and self._operation.rechecks_cheaply:
+            self._looks, self._wanted = frozenset(), action
         return Ready(action)
 
     def _act(self, transport: Transport, action: Action) -> Turn:

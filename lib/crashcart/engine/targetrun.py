@@ -5,6 +5,8 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Sequence
 
+import msgspec
+
 from crashcart.engine.reconcile import Again, Finished, Ready, Reconciler
 from crashcart.errors import JournalError
 from crashcart.events import StepFinished, Stream, TargetFinished
@@ -107,7 +109,7 @@ class TargetRun:
         if step:
             self._append(step, outcome, message, tuple(changes), hint)
         self._skip_rest(rest or message)
-        self._conclude()
+        self._conclude(message)
 
     def _append(
         self, step: PlannedStep, outcome: Outcome, message: str, changes: tuple[Change, ...] = (), hint: str = ""
@@ -120,6 +122,8 @@ class TargetRun:
         for step in self.plan.steps[len(self._done) :]:
             self._append(step, Outcome.SKIPPED, why)
 
-    def _conclude(self) -> None:
-        self.result = TargetResult.of(self.name, self.plan.target.kind, self._done)
+    def _conclude(self, why: str = "") -> None:
+        """Derive the result from the steps; a target without any is skipped for the reason given."""
+        result = TargetResult.of(self.name, self.plan.target.kind, self._done)
+        self.result = result if self._done else msgspec.structs.replace(result, message=why)
         self._stream.emit(TargetFinished(self.result))

@@ -53,7 +53,8 @@ class Scope(msgspec.Struct, frozen=True):
             yield "journal"
             for root, glob in self.temp_globs:
                 yield from ("temp", root, glob)
-            yield "held"
+        if looks & {LARGEST_LOOK, CROWDED_LOOK}:
+            yield "held"  # walks all processes, and is worth telling only when nothing is left to delete
         if LARGEST_LOOK in looks:
             yield "largest"
         if CROWDED_LOOK in looks:

@@ -112,7 +112,8 @@ def sort_out(found: Sequence[Section], device: int, opened: Mapping[str, frozens
             if not why:
                 candidates.append(entry.candidate)
         del ruled_out[""]
-        left.extend(LeftOut(section.stage, f"{count} {why}", section.root) for why, count in ruled_out.items())
+        for why, count in ruled_out.items():
+            left.append(LeftOut(section.stage, f"{count} {why}", section.root, matters=False))
         if section.shortfall:
             left.append(LeftOut(section.stage, section.shortfall, section.root))
     return Sorted(tuple(candidates), tuple(left))

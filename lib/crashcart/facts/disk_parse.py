@@ -107,7 +107,7 @@ def _listing(rows: Sequence[bytes], records: Records, device: int) -> Listing:
 
 def _left_out(body: bytes) -> LeftOut:
     stage, word, root = body.decode(errors="replace").split(" ", 2)
-    return LeftOut(stage, REASONS[word], "" if root == "-" else root)
+    return LeftOut(stage, REASONS[word], "" if root == "-" else root, matters=word != "elsewhere")
 
 
 def _opened(records: Records) -> dict[str, frozenset[int] | None]:

@@ -52,11 +52,15 @@ class Candidate(msgspec.Struct, frozen=True):
 
 
 class LeftOut(msgspec.Struct, frozen=True):
-    """A place, or a whole stage (no ``root``), that is not looked at, and the reason in words."""
+    """A place, or a whole stage (no ``root``), that is not looked at, and the reason in words.
+
+    ``matters`` unless it could not be otherwise, as with what is on another file system.
+    """
 
     stage: str
     why: str
     root: str = ""
+    matters: bool = True
 
 
 class Holder(msgspec.Struct, frozen=True):

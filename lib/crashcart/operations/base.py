@@ -157,6 +157,8 @@ class Operation(ABC, Generic[W, S, G]):
     name: ClassVar[str]
     kinds: ClassVar[tuple[str, ...]] = ("linux",)
     reads_only: ClassVar[bool] = False
+    rechecks_cheaply: ClassVar[bool] = False
+    """Whether ``still_holds`` can spare a second dear look."""
     settle: ClassVar[float] = 10.0
     """Seconds of looking after a doubtful act, at most a third of the deadline."""
 
@@ -186,6 +188,13 @@ class Operation(ABC, Generic[W, S, G]):
 
     def effect_seen(self, state: S, action: Action) -> bool:
         """Tell, after a doubtful act, whether this state shows its effect or that it is under way."""
+        return False
+
+    def still_holds(self, state: S, action: Action, wish: W) -> bool:
+        """Tell from a plain look whether an act that was chosen from a dearer one is still right.
+
+        Asked between survey and batch where ``rechecks_cheaply``; only for acts that check every detail again themselves.
+        """
         return False
 
     def evidence(self, action: Action, wish: W) -> Command | None:

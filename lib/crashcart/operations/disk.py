@@ -42,6 +42,7 @@ class ReclaimDisk(HostOperation[ReclaimWish, DiskState, NoGoal]):
     """Brings a file system below its thresholds (MISSION S0-R6, S0-R7)."""
 
     name = "disk.reclaim"
+    rechecks_cheaply = True
     wish, state, goal_type = ReclaimWish, DiskState, NoGoal
 
     def observe(self, transport: Transport, wish: ReclaimWish, looks: frozenset[str]) -> DiskState:
@@ -79,6 +80,10 @@ class ReclaimDisk(HostOperation[ReclaimWish, DiskState, NoGoal]):
         if lacks_inodes(state, wish) and state.crowded is None:
             return Look(CROWDED_LOOK)
         return Aftermath(state, listing, memory, wish).fail()
+
+    def still_holds(self, state: DiskState, action: Action, wish: ReclaimWish) -> bool:
+        """Tell whether there is still something to free; the act checks each file's name, age and number again itself."""
+        return state.found is Found.DIRECTORY and (lacks_bytes(state, wish) or lacks_inodes(state, wish))
 
     def token(self, state: DiskState) -> str:
         """Name the files that an act was chosen from; without a list of them, how full the disk is.

@@ -28,6 +28,19 @@ DELETE = (
     + r"""
 # $1 path, $2 device, $3 stage, $4 latest change, $5 owner's number, then for each directory: itself, its inode numbers,
 # how many patterns of names follow, and these. Ends with the plain look. 75: not as it was, nothing done.
+# one_of: find words that are true for the inode numbers on stdin, which are sorted. In bundles that one comparison passes
+# over, or each file of a large directory would be held against every number; and as text, since awk counts to 2^53 only.
+one_of() {
+  awk '{ number[NR] = $1 }
+    END {
+      for (first = 1; first <= NR; first += 50) {
+        last = first + 49 < NR ? first + 49 : NR
+        printf "%s ( ! -inum -%s ! -inum +%s (", (first > 1 ? " -o" : ""), number[first], number[last]
+        for (i = first; i <= last; i++) printf "%s -inum %s", (i > first ? " -o" : ""), number[i]
+        printf " ) )"
+      }
+    }'
+}
 delete() {
   numbers=$2
   if [ "$stage" = temp ]; then
@@ -36,8 +49,7 @@ delete() {
   fi
   [ -n "$numbers" ] || return
   root=$1
-  set -- $(printf ' -o -inum %s' $numbers)
-  shift
+  set -- $(printf '%s\n' $numbers | one_of)
   failed=$(sweep "$stage" "$root" -links 1 \( "$@" \) -delete 2>&1 | tr '\000' '\n' | head -c 4000)
   [ -z "$failed" ] || say "failed $failed"
 }
@@ -97,12 +109,12 @@ SHOWN = 1000
 """Files of a group that the record names; the rest is counted."""
 
 
-WORDS = {
-    Stage.PACKAGES: "cached packages",
-    Stage.LOGS: "rotated logs",
-    Stage.JOURNAL: "archived journal files",
-    Stage.TEMP: "temporary files",
-    Stage.LIVE: "open logs",
+_WORDS = {
+    Stage.PACKAGES: "cached package",
+    Stage.LOGS: "rotated log",
+    Stage.JOURNAL: "archived journal file",
+    Stage.TEMP: "temporary file",
+    Stage.LIVE: "open log",
 }
 
 
@@ -143,6 +155,11 @@ def empty_action(log: LiveLog, holder: Holder, scene: Scene) -> Action:
     )
 
 
+def name_stage(stage: Stage, count: int = 2) -> str:
+    """Call the files of a stage by their name."""
+    return _WORDS[stage] if count == 1 else f"{_WORDS[stage]}s"
+
+
 def tail_of(action: Action) -> Command:
     """Return the command that keeps the end of a log before it is emptied."""
     _, device, inode, _, pid, fd = action.call.args
@@ -166,11 +183,12 @@ def is_emptied(state: DiskState, key: str) -> bool:
 def _arguments(group: Group, scene: Scene) -> Iterator[str]:
     owner = group.files[0].owner
     aged = group.stage in {Stage.LOGS, Stage.TEMP}
-    latest = scene.listing.now - (scene.wish.max_age if aged else 0)
-    yield from (scene.wish.path, str(scene.state.device), group.stage, str(max(0, int(latest))), str(owner))
+    # As in the look: what is not chosen by its age must not have changed since.
+    latest = scene.listing.now - scene.wish.max_age if aged else scene.listing.now + 1
+    yield from (scene.wish.path, str(scene.state.device), group.stage.value, str(max(0, int(latest))), str(owner))
     for root in group.roots:
         patterns = _patterns(root, scene.wish) if group.stage is Stage.TEMP else ("*",)
-        inodes = " ".join(str(file.inode) for file in group.files if file.root == root)
+        inodes = " ".join(map(str, sorted(file.inode for file in group.files if file.root == root)))
         yield from (root, inodes, str(len(patterns)), *patterns)
 
 
@@ -184,7 +202,7 @@ def _summary(group: Group, wish: ReclaimWish) -> str:
         Stage.JOURNAL: f" without an entry of the last {format_span(wish.incident_window)}",
         Stage.TEMP: f" of {wish.tmp_owner} older than {format_span(wish.max_age)}",
     }.get(group.stage, "")
-    what = f"{len(group.files)} {WORDS[group.stage]}{narrowed}"
+    what = f"{_count(group)}{narrowed}"
     return f"delete {what} in {' and '.join(group.roots)}, {format_size(group.size)}"
 
 
@@ -202,11 +220,15 @@ def _use(percent: int, used: int) -> str:
     return f"{percent} % ({format_size(used)})"
 
 
+def _count(group: Group) -> str:
+    return f"{len(group.files)} {name_stage(group.stage, len(group.files))}"
+
+
 def _proof(group: Group) -> Evidence:
-    lines = [f"{len(group.files)} {WORDS[group.stage]}, {group.size} bytes on the disk: size, mtime, inode, path"]
+    lines = [f"{_count(group)}, {group.size} bytes on the disk: size, mtime, inode, path"]
     for file in group.files[:SHOWN]:
         modified = datetime.fromtimestamp(file.modified, UTC)
         lines.append(f"{file.size} {modified:%Y-%m-%dT%H:%M:%SZ} {file.inode} {file.path}")
     if len(group.files) > SHOWN:
         lines.append(f"... and {len(group.files) - SHOWN} more")
-    return Evidence(f"{WORDS[group.stage]} to be deleted", lines=tuple(lines))
+    return Evidence(f"{name_stage(group.stage)} to be deleted", lines=tuple(lines))

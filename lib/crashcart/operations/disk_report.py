@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
-from crashcart.facts.disk_state import DiskState, HeldFile, Listing, Ranking, Stage
+from crashcart.facts.disk_state import DiskState, HeldFile, LeftOut, Listing, Ranking, Stage
 from crashcart.operations.base import Fail, Memory, NoGoal
-from crashcart.operations.disk_acts import WORDS
+from crashcart.operations.disk_acts import name_stage
 from crashcart.operations.disk_live import left_logs
 from crashcart.operations.disk_stages import lacks_bytes, lacks_inodes, stubborn
 from crashcart.operations.disk_wish import TEMP_ROOTS, ReclaimWish, may_be_emptied
@@ -67,7 +67,11 @@ class Aftermath(msgspec.Struct, frozen=True):
             yield f"{words}: {_first([f'{write(one.amount)} {one.path}' for one in ranking.consumers]) or 'none found'}"
         stubborn_files = stubborn(self.state, self.listing, self.wish, self.memory.applied)
         if stubborn_files:
-            yield f"{len(stubborn_files)} files could not be deleted: {_first([file.path for file in stubborn_files])}"
+            counted = "1 file" if len(stubborn_files) == 1 else f"{len(stubborn_files)} files"
+            yield f"{counted} could not be deleted: {_first([file.path for file in stubborn_files])}"
+        worth_saying = [_left_words(left) for left in self.listing.left_out if left.matters]
+        if worth_saying:
+            yield f"left out: {_first(worth_saying)}"
         if not self.wish.tmp_owner:
             yield "temporary files are left out, --tmp-owner USER names whose may go"
 
@@ -96,8 +100,7 @@ class Aftermath(msgspec.Struct, frozen=True):
             yield Evidence("left out", lines=tuple(left))
 
     def _left_out(self) -> Iterator[str]:
-        for left in self.listing.left_out:
-            yield f"{left.stage}: {left.root}: {left.why}" if left.root else f"{left.stage}: {left.why}"
+        yield from map(_left_words, self.listing.left_out)
         if not self.wish.tmp_owner:
             yield f"{Stage.TEMP}: --tmp-owner USER names the user whose temporary files may go"
 
@@ -120,14 +123,19 @@ def _course(state: DiskState, memory: Memory[DiskState, NoGoal]) -> str:
     pin = memory.pin
     inodes = f", inodes {pin.inode_percent} % -> {state.inode_percent} %" if state.inodes else ""
     stages = dict.fromkeys(key.partition(":")[0] for key in memory.applied)
-    what = ", ".join(WORDS[Stage(stage)] for stage in stages)
+    what = ", ".join(name_stage(Stage(stage)) for stage in stages)
     return f"{pin.percent} % -> {state.percent} % full{inodes}; freed {_freed(pin, state)}: {what}"
 
 
 def _freed(pin: DiskState, state: DiskState) -> str:
     """Say by how much use fell; others may have written meanwhile."""
     size, inodes = max(0, pin.used - state.used), max(0, pin.inodes_used - state.inodes_used)
-    return f"{format_size(size)} and {inodes} inodes" if state.inodes else format_size(size)
+    counted = f" and {inodes} {'inode' if inodes == 1 else 'inodes'}" if state.inodes else ""
+    return format_size(size) + counted
+
+
+def _left_words(left: LeftOut) -> str:
+    return f"{left.stage}: {left.root}: {left.why}" if left.root else f"{left.stage}: {left.why}"
 
 
 def _held_words(file: HeldFile) -> str:

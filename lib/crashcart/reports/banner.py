@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import msgspec
 
 from crashcart.events import RunStarted
 from crashcart.plan import Plan
 from crashcart.reports.commands import Commands
 from crashcart.reports.text import counted, listed, visible
-from crashcart.reports.words import Tone
+from crashcart.reports.tones import Tone
 from crashcart.results import Mode
 from crashcart.values import format_span
 
@@ -22,7 +24,7 @@ class Banner(msgspec.Struct, frozen=True):
     rows: tuple[tuple[str, str], ...]
 
 
-def make_banner(started: RunStarted, commands: Commands) -> Banner:
+def make_banner(started: RunStarted, began: datetime, commands: Commands) -> Banner:
     """Make a run's banner; rows without a value are left out."""
     mode, promise, tone = _headline(started)
     plan, options = started.plan, started.options
@@ -35,6 +37,7 @@ def make_banner(started: RunStarted, commands: Commands) -> Banner:
         ("limits", "" if tone is not Tone.BAD else _limits(started)),
         ("warning", "break-glass: confirmations and waits are skipped" if options.break_glass else ""),
         ("command", commands.typed),
+        ("began", f"{began:%Y-%m-%d %H:%M:%S} UTC"),
         ("run", started.run),
     )
     return Banner(mode, promise, tone, tuple((label, visible(value)) for label, value in rows if value))

@@ -11,10 +11,11 @@ from crashcart.events import RunFinished, RunStarted
 from crashcart.reports.banner import mode_word
 from crashcart.reports.commands import Commands
 from crashcart.reports.diff import changes_lines, evidence_lines
-from crashcart.reports.nextsteps import NextStep, next_steps
+from crashcart.reports.hints import hint_for
+from crashcart.reports.nextsteps import Guide, NextStep
 from crashcart.reports.story import subject_of
 from crashcart.reports.text import counted, listed, visible
-from crashcart.reports.words import FINE, OUTCOME_TONES, VERDICT_TONES, Tone, urgency
+from crashcart.reports.tones import FINE, OUTCOME_TONES, VERDICT_TONES, Tone, urgency
 from crashcart.results import Outcome, TargetResult, Verdict, summarize
 
 FEW = 3
@@ -25,14 +26,23 @@ _ALIKE = frozenset({Outcome.SKIPPED, Outcome.REFUSED})
 
 
 class Notice(msgspec.Struct, frozen=True):
-    """A target that somebody should look at, or several that are there for the same reason."""
+    """A target that somebody should look at, or several that are there for the same reason.
+
+    ``detail`` is the word for each of the ``details``: what was found, or what would change.
+    """
 
     word: str
     subject: str
     message: str
     tone: Tone
     hint: str = ""
+    detail: str = "found"
     details: tuple[str, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """What follows the word."""
+        return ": ".join(part for part in (self.subject, self.message) if part)
 
 
 class Closing(msgspec.Struct, frozen=True):
@@ -40,7 +50,7 @@ class Closing(msgspec.Struct, frozen=True):
 
     title: str
     tone: Tone
-    stopped: str
+    ended: str
     counts: dict[Outcome, int]
     verdicts: dict[Verdict, int]
     wishes: tuple[Notice, ...]
@@ -60,12 +70,12 @@ def make_closing(
     return Closing(
         title=_title(started, ended),
         tone=OUTCOME_TONES[Outcome(status)] if status in set(Outcome) else Tone.BAD,
-        stopped=visible(ended.message) if ended else "the run broke off; what was done until then is in the journal",
+        ended=visible(ended.message) if ended else "the run broke off; what was done until then is in the journal",
         counts={outcome: counts[outcome.value] for outcome in OUTCOME_TONES},
         verdicts={verdict: verdicts[verdict] for verdict in VERDICT_TONES} if read_only and verdicts else {},
         wishes=tuple(_wish(result) for result in ordered if result.outcome is Outcome.WOULD_CHANGE),
-        notices=tuple(_notices([result for result in ordered if result.outcome not in FINE])),
-        following=tuple(next_steps(started, results, status, commands)),
+        notices=(*_notices([result for result in ordered if result.outcome not in FINE]), *_open(started, results)),
+        following=tuple(Guide(started, ordered, commands).steps(status)),
     )
 
 
@@ -83,6 +93,7 @@ def _wish(result: TargetResult) -> Notice:
         subject=subject_of(result),
         message=visible(result.message),
         tone=Tone.WOULD,
+        detail="change",
         details=tuple(changes_lines(changes)),
     )
 
@@ -97,16 +108,28 @@ def _notices(results: Sequence[TargetResult]) -> Iterator[Notice]:
         yield _notice(group, detailed=len(groups) <= FEW)
 
 
+def _open(started: RunStarted, results: Sequence[TargetResult]) -> Iterator[Notice]:
+    """Yield a notice of the targets that have no outcome because the run broke off."""
+    known = {result.name for result in results}
+    names = [plan.target.name for plan in started.plan.targets if plan.target.name not in known]
+    if names:
+        yield Notice("unfinished", _together(names), "no outcome is known", Tone.UNSURE)
+
+
 def _notice(alike: Sequence[TargetResult], *, detailed: bool) -> Notice:
     first, names = alike[0], [result.name for result in alike]
     return Notice(
         word=first.outcome.value,
-        subject=subject_of(first) if len(alike) == 1 else f"{counted(len(alike), 'target')} ({listed(names)})",
+        subject=subject_of(first) if len(alike) == 1 else _together(names),
         message=visible(first.message),
         tone=OUTCOME_TONES[first.outcome],
-        hint=visible(first.hint),
+        hint=visible(hint_for(first.hint, names)),
         details=_findings(first) if detailed else (),
     )
+
+
+def _together(names: Sequence[str]) -> str:
+    return visible(names[0]) if len(names) == 1 else f"{counted(len(names), 'target')} ({listed(names)})"
 
 
 def _findings(result: TargetResult) -> tuple[str, ...]:

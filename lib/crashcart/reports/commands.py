@@ -8,6 +8,7 @@ from pathlib import PurePath
 from typing import Any
 
 from crashcart.events import RunStarted
+from crashcart.reports.hints import hint_for
 from crashcart.reports.text import visible
 from crashcart.results import Mode
 from crashcart.secrets import MASK, is_secret_name
@@ -54,6 +55,10 @@ class Commands:
     def on(self, names: Sequence[str]) -> Commands:
         """Return the same commands for these targets only."""
         return Commands(list(_with_hosts(self._words, ",".join(names))), typed=self._typed)
+
+    def hinted(self, hint: str, names: Sequence[str]) -> str:
+        """Return the command that a hint names, for these targets, as this program is called here."""
+        return visible(f"{self._program} {hint_for(hint, names).removeprefix('inv ')}")
 
     def runs(self, verb: str, run: str) -> str:
         """Return a command on a past run, such as ``inv runs.show ID``."""

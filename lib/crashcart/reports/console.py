@@ -13,6 +13,7 @@ from crashcart.events import AnyEvent, Observer, RunFinished, RunStarted
 from crashcart.reports.banner import Banner
 from crashcart.reports.closing import Closing, Notice
 from crashcart.reports.telling import Source, Telling
+from crashcart.results import Outcome, Verdict
 
 WORD_WIDTH = 12
 """Cells of the longest outcome, ``would_change``; what follows a word begins in the same column on every line."""
@@ -56,20 +57,28 @@ class PlainConsole:
 
     def notice(self, event: AnyEvent) -> None:
         """Write an event's lines at once. Raises ``OSError`` or ``ValueError`` when the stream is gone."""
-        if isinstance(event, RunStarted):
-            self._telling = Telling(event, self._source)
-            self._write(_banner_lines(self._telling.banner))
-        elif self._telling and isinstance(event, RunFinished):
-            self._end(self._telling, event)
-        elif self._telling:
-            now = f"{self._clock.now():%H:%M:%S}"
-            self._write(f"{now} {_worded(line.word, line.sentence)}" for line in self._telling.take(event))
+        try:
+            self._show(event)
+        except (OSError, ValueError):
+            # Nobody tells a display that failed how the run ended, so it must not say that it broke off.
+            self._telling = None
+            raise
 
     def close(self) -> None:
         """Write how to go on, if the run broke off."""
         if self._telling and not self._telling.is_over:
             with suppress(OSError, ValueError):
                 self._end(self._telling, None)
+
+    def _show(self, event: AnyEvent) -> None:
+        if isinstance(event, RunStarted):
+            self._telling = Telling(event, self._source)
+            self._write(_banner_lines(self._telling.banner(self._clock.now())))
+        elif self._telling and isinstance(event, RunFinished):
+            self._end(self._telling, event)
+        elif self._telling:
+            now = f"{self._clock.now():%H:%M:%S}"
+            self._write(f"{now} {_worded(line.word, line.sentence)}" for line in self._telling.take(event))
 
     def _end(self, telling: Telling, ended: RunFinished | None) -> None:
         path, last_hash = telling.record
@@ -102,8 +111,8 @@ def _banner_lines(banner: Banner) -> Iterator[str]:
 
 def _closing_lines(closing: Closing) -> Iterator[str]:
     yield f"=== {closing.title} ==="
-    if closing.stopped:
-        yield _worded("stopped", closing.stopped)
+    if closing.ended:
+        yield _worded("ended", closing.ended)
     yield _worded("counts", _pairs(closing.counts))
     if closing.verdicts:
         yield _worded("verdicts", _pairs(closing.verdicts))
@@ -115,10 +124,10 @@ def _closing_lines(closing: Closing) -> Iterator[str]:
 
 def _notice_lines(notice: Notice) -> Iterator[str]:
     hint = f" (hint: {notice.hint})" if notice.hint else ""
-    yield _worded(notice.word, f"{notice.subject}: {notice.message}{hint}")
-    yield from (_worded("", detail) for detail in notice.details)
+    yield _worded(notice.word, f"{notice.sentence}{hint}")
+    yield from (_worded(notice.detail, f"{notice.subject}: {detail}") for detail in notice.details)
 
 
-def _pairs(counts: Mapping[str, int]) -> str:
+def _pairs(counts: Mapping[Outcome, int] | Mapping[Verdict, int]) -> str:
     """Write every count, zero or not, so that a line has the same fields in every run."""
     return " ".join(f"{word}={count}" for word, count in counts.items())

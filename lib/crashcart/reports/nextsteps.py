@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import msgspec
 
 from crashcart.events import RunStarted
 from crashcart.reports.commands import Commands
+from crashcart.reports.hints import is_for_targets
+from crashcart.reports.text import counted, visible
 from crashcart.results import BAD, Mode, Outcome, TargetResult
 
 MOST_NAMES = 20
-"""Targets that a command line may name; above that the whole selection is run again, which changes nothing where all is well."""
+"""Targets that a command line may name. Above that the whole selection is run again: what is well is left alone."""
+
+MOST_HINTS = 2
+"""Hints that are repeated as a next command; every target's own hint stands beside it."""
 
 
 class NextStep(msgspec.Struct, frozen=True):
@@ -21,32 +28,50 @@ class NextStep(msgspec.Struct, frozen=True):
     purpose: str
 
 
-def next_steps(started: RunStarted, results: Sequence[TargetResult], status: str, commands: Commands) -> list[NextStep]:
-    """Return the commands that help now; looking at the whole run is always the last of them."""
-    steps = [*_going_on(started, results, status, commands), *_trying_again(started, results, commands)]
-    return [*steps, NextStep(commands.runs("show", started.run), "everything that was seen and done")]
+class Guide:
+    """Knows what helps after one run. ``results`` come with those first that need attention most."""
 
+    def __init__(self, started: RunStarted, results: Sequence[TargetResult], commands: Commands) -> None:
+        self._started, self._results, self._commands = started, results, commands
 
-def _going_on(started: RunStarted, results: Sequence[TargetResult], status: str, commands: Commands) -> Iterator[NextStep]:
-    if status in {"interrupted", "unfinished"}:
-        yield NextStep(commands.runs("resume", started.run), "go on where this run stopped")
-    if any(result.outcome is Outcome.WOULD_CHANGE for result in results):
-        yield NextStep(commands.applying, "do it: the same command without --check")
+    def steps(self, status: str) -> list[NextStep]:
+        """Return the commands that help now; looking at the whole run is always the last of them."""
+        show = NextStep(self._commands.runs("show", self._started.run), "everything that was seen and done")
+        if status in {"interrupted", "unfinished"}:
+            return [*self._going_on(), show]
+        return [*self._applying(), *islice(self._hinted(), MOST_HINTS), *self._trying_again(), show]
 
+    def _going_on(self) -> Iterator[NextStep]:
+        yield NextStep(self._commands.runs("resume", self._started.run), "go on where this run stopped")
+        yield NextStep(self._commands.again, "or begin anew; it looks first and leaves alone what is well by then")
 
-def _trying_again(started: RunStarted, results: Sequence[TargetResult], commands: Commands) -> Iterator[NextStep]:
-    bad = [result for result in results if result.outcome in BAD]
-    narrowed = commands if _needs_all(results, bad) else commands.on([result.name for result in bad])
-    looks_only = started.plan.read_only or started.options.mode is Mode.CHECK
-    if looks_only and bad:
-        yield NextStep(narrowed.again, "look again")
-    elif any(result.outcome is Outcome.UNKNOWN for result in bad):
-        yield NextStep(narrowed.checking, "find out how the unknown ones are; changes nothing")
-    elif bad:
-        yield NextStep(narrowed.again, "try again; it looks first, and leaves alone what is well by then")
+    def _applying(self) -> Iterator[NextStep]:
+        if any(result.outcome is Outcome.WOULD_CHANGE for result in self._results):
+            yield NextStep(self._commands.applying, "do it: the same command without --check")
 
+    def _hinted(self) -> Iterator[NextStep]:
+        """Yield the commands that results recommend, each once for all the targets that share it."""
+        targets: defaultdict[str, list[str]] = defaultdict(list)
+        for result in self._results:
+            if is_for_targets(result.hint):
+                targets[result.hint].append(result.name)
+        for hint, names in targets.items():
+            if len(names) <= MOST_NAMES:
+                what = visible(names[0]) if len(names) == 1 else counted(len(names), "target")
+                yield NextStep(self._commands.hinted(hint, names), f"recommended for {what}")
 
-def _needs_all(results: Sequence[TargetResult], bad: Sequence[TargetResult]) -> bool:
-    """Whether narrowing the selection would lose targets that this run did not get to, or is no narrowing."""
-    skipped = any(result.outcome is Outcome.SKIPPED and result.steps for result in results)
-    return skipped or len(bad) > MOST_NAMES or len(bad) == len(results)
+    def _trying_again(self) -> Iterator[NextStep]:
+        bad = [result for result in self._results if result.outcome in BAD]
+        commands = self._commands.on([result.name for result in bad]) if self._may_narrow(bad) else self._commands
+        looks_only = self._started.plan.read_only or self._started.options.mode is Mode.CHECK
+        if looks_only and bad:
+            yield NextStep(commands.again, "look again")
+        elif any(result.outcome is Outcome.UNKNOWN for result in bad):
+            yield NextStep(commands.checking, "find out how they are now; this changes nothing")
+        elif bad:
+            yield NextStep(commands.again, "try again; it looks first and leaves alone what is well by then")
+
+    def _may_narrow(self, bad: Sequence[TargetResult]) -> bool:
+        """Whether to name the bad targets only: unless they are all, too many, or others were not got to."""
+        skipped = any(result.outcome is Outcome.SKIPPED and result.steps for result in self._results)
+        return not skipped and len(bad) <= MOST_NAMES and len(bad) < len(self._results)

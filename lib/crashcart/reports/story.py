@@ -20,9 +20,10 @@ from crashcart.events import (
     Surveyed,
     TargetFinished,
 )
+from crashcart.plan import TargetPlan
 from crashcart.reports.diff import step_lines
 from crashcart.reports.text import counted, listed, visible
-from crashcart.reports.words import ACT_TONES, OUTCOME_TONES, Tone
+from crashcart.reports.tones import ACT_TONES, OUTCOME_TONES, Tone
 from crashcart.results import Outcome, Phase, TargetResult
 
 _PATIENT = {"wait": "waiting", "unknown": "unsure"}
@@ -41,7 +42,7 @@ class Line(msgspec.Struct, frozen=True):
     @property
     def sentence(self) -> str:
         """What follows the word."""
-        return f"{self.subject}: {self.text}" if self.subject else self.text
+        return ": ".join(part for part in (self.subject, self.text) if part)
 
 
 class Story:
@@ -49,7 +50,8 @@ class Story:
 
     def __init__(self, started: RunStarted) -> None:
         self._run, self._diff = started.run, started.options.diff
-        self._last_step = {plan.target.name: plan.steps[-1].name for plan in started.plan.targets if plan.steps}
+        self._read_only = started.plan.read_only
+        self._last_step = {plan.target.name: _last_step(plan) for plan in started.plan.targets}
         self._decision: dict[str, str] = {}
         self._acts: dict[str, str] = {}
         self._outcomes: Counter[Outcome] = Counter()
@@ -59,7 +61,7 @@ class Story:
         match event:
             case RunResumed(actor):
                 yield Line("resumed", f"run {self._run} goes on, by {visible(actor)}")
-            case Surveyed(ready):
+            case Surveyed(ready) if not self._read_only:
                 yield self._surveyed(ready)
             case BatchStarted(number, of, targets):
                 yield Line("batch", f"{number} of {of}, {counted(len(targets), 'target')}: {listed(targets)}")
@@ -101,11 +103,15 @@ class Story:
         self._decision.pop(event.target, None)
         if self._diff:
             yield from (Line(word, text, tone, subject) for word, text in step_lines(result))
-        # The step that ends a target has the same words as the target's own line, which follows.
+        # The last step has the same words as the target's own line, which follows when it is verified.
         midway = result.outcome is Outcome.CHANGED and result.name != self._last_step.get(event.target)
         if midway or result.phase is Phase.UNDO:
             text = f"{visible(result.name)} {result.outcome.value}: {visible(result.message)}"
             yield Line("undo" if result.phase is Phase.UNDO else "step", text, tone, subject)
+
+
+def _last_step(plan: TargetPlan) -> str:
+    return next((step.name for step in reversed(plan.steps) if step.phase is Phase.STEP), "")
 
 
 def target_line(result: TargetResult) -> Line:

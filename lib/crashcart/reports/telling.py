@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
@@ -37,10 +38,9 @@ class Telling:
         self._results: dict[str, TargetResult] = {}
         self.is_over = False
 
-    @property
-    def banner(self) -> Banner:
-        """What is shown first."""
-        return make_banner(self.started, self._commands)
+    def banner(self, began: datetime) -> Banner:
+        """Return what is shown first."""
+        return make_banner(self.started, began, self._commands)
 
     @property
     def record(self) -> tuple[str, str]:

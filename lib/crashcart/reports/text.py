@@ -12,7 +12,7 @@ ELLIPSIS = "..."
 
 def visible(text: str, limit: int = LONGEST) -> str:
     """Return the text on one line, with control, format and unprintable characters written as escapes."""
-    text = text.strip()
+    text = text.strip("\r\n").rstrip()
     left_out = len(text) - limit
     if left_out > 0:
         text = f"{text[:limit]}{ELLIPSIS} ({left_out} more characters)"
@@ -20,9 +20,10 @@ def visible(text: str, limit: int = LONGEST) -> str:
 
 
 def listed(names: Sequence[str], most: int = 5) -> str:
-    """List names with commas; of many, the first ones and how many more there are."""
-    shown = ", ".join(visible(name) for name in names[:most])
-    return f"{shown} and {len(names) - most} more" if len(names) > most else shown
+    """List names with commas; of many, the first ones and how many more there are (never just one more)."""
+    few = names if len(names) <= most + 1 else names[:most]
+    shown = ", ".join(visible(name) for name in few)
+    return shown if len(few) == len(names) else f"{shown} and {len(names) - most} more"
 
 
 def counted(number: int, thing: str) -> str:

@@ -26,7 +26,7 @@ from crashcart.transports.tunnel import HUNG_UP, REFUSED, get, no_answer, parse_
 
 _PIECE = 256 * 1024
 _TICK = 0.1
-_QUIET = 2.0
+_QUIET = 1.0
 _GRACE = 10.0
 
 
@@ -90,6 +90,7 @@ class _LocalRun:
         self._line = remote_line(command, token, with_password=password is not None)
         self._order = order
         self._capture = Capture(command, token)
+        self._ended = True
 
     def run(self) -> CommandResult:
         started = time.monotonic()
@@ -140,16 +141,22 @@ class _LocalRun:
                     heard = time.monotonic()
                 quiet = time.monotonic() - heard > _QUIET and process.poll() is not None
                 if quiet or self._order.given or deadline.passed:
-                    self._end_group()
+                    self._ended = self._end_group()
                     break
         return heard
 
-    def _end_group(self) -> None:
-        if self._capture.group is not None:
-            _LocalRun(end_group(self._capture.group, self._command), self._password, Order()).run()
+    def _end_group(self) -> bool:
+        if self._capture.group is None:
+            return False
+        return _LocalRun(end_group(self._capture.group, self._command), self._password, Order()).run().ok
 
     def _cancelled(self) -> Cancelled:
-        return Cancelled("cancelled; the command has ended here")
+        if self._ended:
+            return Cancelled("cancelled; the command has ended here")
+        limit = self._command.timeout + KILL_AFTER
+        return Cancelled(
+            "cancelled, but the command could not be ended", hint=f"it ends by itself within {limit:g} s of its start"
+        )
 
 
 def _drain(selector: selectors.BaseSelector) -> bool:

@@ -117,8 +117,10 @@ class Credentials:
         return _Source(label, lambda transport: transport.auth_publickey(self._endpoint.user, key))
 
     def _agent_keys(self) -> list[AgentKey]:
-        if self._agent is None:
-            self._agent = Agent()
+        try:
+            self._agent = self._agent or Agent()
+        except (SSHException, OSError):
+            return []  # as OpenSSH does: an agent that does not work is no agent
         return [key for key in self._agent.get_keys() if key.asbytes() not in self._offered]
 
     def _held_by_agent(self, path: Path) -> PKey | None:

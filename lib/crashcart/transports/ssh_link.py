@@ -52,9 +52,17 @@ class Link:
     def run(self, command: Command, order: Order) -> CommandResult:
         """Run a command; raises as ``Transport.run`` does."""
         session = self._open(order)
-        return RemoteRun(
-            command, session, endpoint=self._endpoint, limits=self._limits, password=self._password, order=order
-        ).run()
+        try:
+            return RemoteRun(
+                command, session, endpoint=self._endpoint, limits=self._limits, password=self._password, order=order
+            ).run()
+        except NotSent as error:
+            if not order.given:
+                raise
+            # The order came just as the login was done, and ended it.
+            self.close()
+            self._connection = None
+            raise Cancelled("cancelled before the command was sent") from error
 
     def fetch(self, target: HttpTarget, seconds: float, order: Order) -> HttpReply:
         """GET a URL through a channel that the host opens; raises as ``Transport.fetch`` does."""

@@ -24,7 +24,7 @@ BROKEN = (paramiko.SSHException, EOFError, OSError)
 
 _PIECE = 2 * 1024 * 1024
 _TICK = 1.0
-_QUIET = 2.0
+_QUIET = 1.0
 """Seconds of silence after the exit status until what the command left behind is ended."""
 
 _BEGINNING = 5.0
@@ -175,7 +175,7 @@ class RemoteRun:
         while self._capture.group is None and not self._channel.closed and not waiting.passed:
             if not self._drain():
                 self._order.bell.wait(waiting.left)
-        if self._channel.closed or self._end_group():
+        if self._ending() != Ending() or self._end_group():
             return Cancelled(f"cancelled; the command has ended on {self._endpoint.address}")
         limit = self._command.timeout + KILL_AFTER
         return Cancelled(
@@ -188,7 +188,7 @@ class RemoteRun:
         if self._capture.group is None:
             return False
         try:
-            RemoteRun(
+            result = RemoteRun(
                 end_group(self._capture.group, self._command),
                 self._session,
                 endpoint=self._endpoint,
@@ -202,4 +202,4 @@ class RemoteRun:
         while self._drain() or not (self._channel.closed or waiting.passed):
             if not self._channel.recv_ready():
                 self._order.bell.wait(waiting.within(_TICK))
-        return True
+        return result.ok

@@ -22,7 +22,7 @@ def test_what_comes_before_the_marker_is_no_output(before: bytes, after: bytes, 
 
 def test_a_traced_shell_that_prints_the_token_does_not_count() -> None:
     capture = Capture(Command("true"), "TOKEN")
-    capture.err.feed(b'+ exec sh -c \'echo TOKEN; echo TOKEN "$PPID"\'\n')
+    capture.err.feed(b"+ exec sh -c 'echo TOKEN; echo TOKEN \"$PPID\"'\n")
     assert capture.group is None
     assert capture.complaint.startswith("+ exec")
 

@@ -6,6 +6,7 @@ import hmac
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -50,8 +51,9 @@ def test_names(path: Path) -> None:
 
 
 def test_lines_that_are_none_are_passed_over_and_counted(path: Path) -> None:
-    path.write_text(f"# {line('web1')}\n\nweb1\nweb1 ssh-ed25519 %%%\nweb1 1024 35 123\n@odd web1 x y\n|1|x {key().kind} {key().base64}\r\n"
-                    + line("  web1".strip()))
+    lines = ["# " + line("web1"), "\n", "web1\n", "web1 ssh-ed25519 %%%\n", "web1 1024 35 123\n", "@odd web1 x y\n"]
+    lines += [line("|1|x"), line("|1|x|y|z"), "  " + line("web1").replace("\n", "\r\n")]
+    path.write_text("".join(lines))
     assert KnownHosts().lookup([path], "web1") == [Entry(key(), f"{path}:9")]
 
 
@@ -68,25 +70,23 @@ def test_files_that_cannot_be_read_are_empty(tmp_path: Path) -> None:
 
 def test_a_file_is_read_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path.write_text("".join(line(f"web{number}") for number in range(1000)))
-    parsed = []
-    parse = PublicKey.parse
-    monkeypatch.setattr(knownhosts.PublicKey, "parse", lambda text: parsed.append(text) or parse(text))
+    parse = Mock(side_effect=PublicKey.parse)
+    monkeypatch.setattr(knownhosts.PublicKey, "parse", parse)
     known = KnownHosts()
     for number in range(1000):
         assert len(known.lookup([path], f"web{number}")) == 1
-    assert len(parsed) == 1000
+    assert parse.call_count == 1000
 
 
 def test_hashed_entries_are_tried_until_found_only(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path.write_text("".join(line(hashed(f"web{number}")) for number in range(50)))
-    tried = []
-    digest = hmac.digest
-    monkeypatch.setattr(hmac, "digest", lambda *args: tried.append(args) or digest(*args))
+    digest = Mock(side_effect=hmac.digest)
+    monkeypatch.setattr(hmac, "digest", digest)
     known = KnownHosts()
     for _ in range(3):
         for number in range(50):
             assert len(known.lookup([path], f"web{number}")) == 1
-    assert len(tried) == sum(range(51))
+    assert digest.call_count == sum(range(51))
 
 
 def test_accepting(path: Path) -> None:

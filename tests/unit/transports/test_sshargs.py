@@ -41,7 +41,7 @@ def test_variables(tmp_path: Path) -> None:
         ("-o ProxyJump=a,b", ["ProxyJump=a,b"]),
         ("-J ops@bastion:2222", ["ProxyJump=ops@bastion:2222"]),
         ("-Jbastion -p 2222 -l ops", ["ProxyJump=bastion", "Port=2222", "User=ops"]),
-        ("-o ProxyCommand=\"ssh -W %h:%p -q bastion\"", ["ProxyCommand=ssh -W %h:%p -q bastion"]),
+        ('-o ProxyCommand="ssh -W %h:%p -q bastion"', ["ProxyCommand=ssh -W %h:%p -q bastion"]),
         ("-o 'ProxyCommand ssh -W %h:%p bastion'", ["ProxyCommand=ssh -W %h:%p bastion"]),
         ("-o UserKnownHostsFile='/a /b'", ["UserKnownHostsFile=/a /b"]),
         ("-oPort=5 -C -q -o ControlMaster=auto", ["Port=5"]),
@@ -96,7 +96,7 @@ def test_harmless_options_are_passed_over() -> None:
         ({"ansible_port": [22]}, r"ansible_port is \[22\], not a text"),
         ({"ansible_ssh_common_args": "-p 99999"}, "ansible_ssh_common_args: '99999' is no port"),
         ({"ansible_ssh_private_key_file": "/no/such/key"}, "there is no key file /no/such/key"),
-        ({"ansible_ssh_private_key_file": "/tmp"}, "there is no key file"),
+        ({"ansible_ssh_private_key_file": "/"}, "there is no key file"),
         ({"ansible_ssh_extra_args": "-i ~/no-such-key"}, "ansible_ssh_extra_args: there is no key file ~/no-such-key"),
         ({"ansible_ssh_common_args": "-o 'ProxyJump=x"}, "ansible_ssh_common_args cannot be read"),
         ({"ansible_ssh_common_args": "-Z"}, "ansible_ssh_common_args cannot be read"),
@@ -120,7 +120,7 @@ def test_pinned_keys(value: object) -> None:
 
 
 def test_secrets_stay_secret() -> None:
-    found = settings(ansible_ssh_pass="hunter2", ansible_become_password=Secret("hunter3"))
+    found = settings(ansible_ssh_pass="hunter2", ansible_become_password=Secret("hunter3"))  # noqa: S106 - no secret
     assert found.password == Secret("hunter2")
     assert found.become_password == Secret("hunter3")
     assert "hunter" not in repr(found)

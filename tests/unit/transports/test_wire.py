@@ -63,10 +63,10 @@ def test_the_next_address_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_proxy_program_is_a_socket() -> None:
-    wire = ProxyWire("tr a-z A-Z | { read -r line; echo $line; echo done >&2; }")
+    wire = ProxyWire("sh -c 'read -r line; echo got $line; echo done >&2'")
     wire.settimeout(5)
     wire.send(b"hello\n")
-    assert wire.recv(100) == b"HELLO\n"
+    assert wire.recv(100) == b"got hello\n"
     assert wire.recv(100) == b""
     assert wire.said == "done"
     wire.close()
