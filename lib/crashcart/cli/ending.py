@@ -9,7 +9,6 @@ from typing import Any
 from invoke import Exit
 
 from crashcart.errors import BadInput, CrashcartError, JournalError, Refused, Unreachable
-from crashcart.reports.document import encode, refusal_document
 from crashcart.results import EXIT_BAD_INPUT, EXIT_FAILED, EXIT_REFUSED, EXIT_UNREACHABLE
 
 _CODES: tuple[tuple[type[CrashcartError], int, str], ...] = (
@@ -28,6 +27,8 @@ def exit_code_of(error: CrashcartError) -> int:
 
 def write_document(document: Mapping[str, Any]) -> None:
     """Print a JSON document: the only thing that stdout gets."""
+    from crashcart.reports.document import encode  # noqa: PLC0415 -- keeps --list fast
+
     sys.stdout.buffer.write(encode(document))
     sys.stdout.buffer.flush()
 
@@ -36,6 +37,8 @@ def refuse(error: CrashcartError, code: int, *, as_json: bool, playbook: str = "
     """Say why nothing ran and return the ``Exit`` to raise. Text goes to stderr, the JSON document to stdout."""
     status = next(status for kind, _, status in _CODES if isinstance(error, kind))
     if as_json:
+        from crashcart.reports.document import refusal_document  # noqa: PLC0415
+
         write_document(refusal_document(status, code, error.message, playbook, hint=error.hint))
     print(f"{status}: {error}", file=sys.stderr)
     return Exit(code=code)

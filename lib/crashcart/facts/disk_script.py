@@ -162,7 +162,7 @@ list() {{
 packages() {{
   locked
   case $? in 0) say 'left packages locked -'; return ;; 2) say 'left packages unknown -'; return ;; esac
-  for cache in {" ".join(PACKAGE_CACHES)}; do list packages "$cache"; done
+  for cache in {" ".join(PACKAGE_CACHES)}; do [ ! -e "$cache" ] || list packages "$cache"; done
 }}
 journal() {{
   [ -d {JOURNAL} ] || return

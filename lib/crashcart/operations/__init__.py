@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import entry_points
 from typing import Any
 
 from crashcart.errors import BadInput, nearest
@@ -33,6 +32,8 @@ def find_operation(name: str) -> Operation[Any, Any, Any]:
 
 
 def _third_party(name: str) -> Operation[Any, Any, Any]:
+    from importlib.metadata import entry_points  # noqa: PLC0415 -- a scan that only an unknown name is worth
+
     found = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
     if name in found:
         operation: Operation[Any, Any, Any] = found[name].load()()
