@@ -1,4 +1,4 @@
-"""The archived journal files that ``disk.reclaim`` takes: by their last entry, oldest first, never the newest (defect 10)."""
+"""The archived journal files that ``disk.reclaim`` takes: by their last entry, the oldest first (defect 10)."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from crashcart.reports.document import RunPart, drill_document
 from crashcart.reports.text import columns
 from crashcart.results import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, Mode
 from crashcart.targets import Selection
-from crashcart.transports.ssh import SshConnector
+from crashcart.transports.connect import TargetConnector
 
 
 def run_drill(house: House, drill: Drill, values: Mapping[str, Any], *, dry: bool) -> int:
@@ -36,7 +36,7 @@ def run_drill(house: House, drill: Drill, values: Mapping[str, Any], *, dry: boo
     selection = _select(house, request)
     check_drillable(selection)
     check_targets(selection, ["linux"])
-    connect = SshConnector(accept_new_host_keys=request.accept_new_host_keys)
+    connect = TargetConnector(accept_new_host_keys=request.accept_new_host_keys)
     say = _say_to(sys.stderr if request.json else sys.stdout)
     rehearsal = Rehearsal(drill, selection, run=_runner(house, request), connect=connect, clock=house.clock, say=say)
     say(f"{drill.name}: {drill.summary}; on {', '.join(target.name for target in selection.targets)}")

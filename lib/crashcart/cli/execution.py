@@ -18,6 +18,7 @@ from crashcart.engine.run import Run, Verdicts
 from crashcart.engine.targetrun import TargetRun
 from crashcart.errors import BadInput
 from crashcart.events import RunStarted, Stream
+from crashcart.inventory import select
 from crashcart.journal.folder import RunFolder, new_run_id
 from crashcart.journal.recall import PastRun
 from crashcart.plan import Plan
@@ -29,7 +30,10 @@ from crashcart.safety.consent import Needed, ask_consent, check_answers, needed_
 from crashcart.secrets import Secret
 from crashcart.targets import Selection
 from crashcart.transports.base import Connector
-from crashcart.transports.ssh import SshConnector, check_target
+from crashcart.transports.connect import TargetConnector, check_target
+
+MOST_NOTES = 5
+"""Notes on the inventory that a run shows."""
 
 
 class Ended(msgspec.Struct, frozen=True):
@@ -52,19 +56,23 @@ class Execution:
 
     def run(self, playbook: Playbook, given: Mapping[str, Any]) -> Ended:
         """Run a playbook to its end. Raises ``BadInput`` and ``Refused`` before anything is contacted."""
-        selection = self._house.select(self._request.inventory, self._request.hosts)
-        compiler = Compiler(playbook, given)
+        inventory = self._house.inventory(self._request.inventory)
+        selection = select(inventory, self._request.hosts)
+        if not self._quiet:
+            say_notes(inventory.notes)
+        compiler = Compiler(playbook, given, inventory.left_out)
         plan = compiler.plan(selection, self._request.rollout(playbook.rollout))
         check_targets(selection, playbook.kinds)
         needed = needed_consent(plan, compiler.consents(plan))
         check_answers(needed, self._request.options, interactive=self._house.interactive)
-        connector = SshConnector(
+        connector = TargetConnector(
             accept_new_host_keys=self._request.accept_new_host_keys, become_password=self._become_password()
         )
         try:
             return self._execute(plan, needed, connector)
         finally:
             connector.close()
+            say_notes(connector.notes)
 
     def _execute(self, plan: Plan, needed: Needed, connect: Connector) -> Ended:
         options = self._request.options
@@ -100,6 +108,14 @@ class Execution:
         if not self._house.interactive:
             raise BadInput("--ask-become-pass needs a terminal", hint="use passwordless sudo for jobs without one")
         return Secret(getpass.getpass("sudo password: ", stream=sys.stderr))
+
+
+def say_notes(notes: Sequence[str]) -> None:
+    """Name what was found but not honoured, on stderr: each thing once, and not more than fit."""
+    for note in notes[:MOST_NOTES]:
+        print(f"note: {note}", file=sys.stderr)
+    if len(notes) > MOST_NOTES:
+        print(f"note: and {len(notes) - MOST_NOTES} more; inv inventory.show lists them", file=sys.stderr)
 
 
 def print_document(journal: Path) -> None:

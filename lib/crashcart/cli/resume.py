@@ -16,7 +16,7 @@ from crashcart.plan import Plan
 from crashcart.reports.console import make_console
 from crashcart.results import EXIT_INTERRUPTED
 from crashcart.secrets import MASK
-from crashcart.transports.ssh import SshConnector
+from crashcart.transports.connect import TargetConnector
 
 
 def resume(house: House, journal: Path, *, as_json: bool) -> int:
@@ -42,7 +42,7 @@ def _go_on(house: House, past: PastRun, folder: RunFolder, *, as_json: bool) -> 
     console.notice(first)
     stream = Stream(folder, [console])
     stream.emit(RunResumed(house.actor))
-    connect = SshConnector()
+    connect = TargetConnector()
     run = Run(
         first.plan,
         first.options,

@@ -61,6 +61,7 @@ class ReclaimWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 raise ValueError(f"{len(places)} places in one wish; at most {MOST_PLACES} are searched")
         for directory in self.log_dirs:
             _check_log(directory, "log_dirs")
+            _check_plain(directory)
         for glob in self.tmp_globs:
             split_glob(glob)
         if self.tmp_owner and not _OWNER.fullmatch(self.tmp_owner):
@@ -106,12 +107,12 @@ def split_glob(text: str) -> tuple[str, str]:
 
 
 def may_be_emptied(path: str, wish: ReclaimWish) -> bool:
-    """Tell whether ``truncate_open`` would take this path, and does not name it already."""
+    """Tell whether ``truncate_open`` would take this path as it is written, and does not name it already."""
     try:
         _check_live(AbsolutePath.parse(path), wish.log_dirs)
     except ValueError:
         return False
-    return path not in wish.truncate_open
+    return path not in wish.truncate_open and not _AWKWARD.search(path)
 
 
 def _check_path(path: str) -> None:
@@ -123,11 +124,17 @@ def _check_path(path: str) -> None:
 def _check_log(path: str, name: str) -> None:
     if not _LOG_TREE.fullmatch(path):
         raise ValueError(f"{name}: {path} is not on the allow-list, which is {LOG_TREES}")
-    if _AWKWARD.search(path):
-        raise ValueError(f"{name}: {path!r} has a space or a character of shell patterns; name the directory above it")
     kept = next(filter(None, map(kept_name, path.split("/")[2:])), "")
     if kept:
         raise ValueError(f"{name}: {path} is evidence or data ({kept}*), never touched; name another of {LOG_TREES}")
+
+
+def _check_plain(directory: str) -> None:
+    # Mounts inside a directory are found by its text in /proc/self/mountinfo, which is written otherwise there.
+    if _AWKWARD.search(directory):
+        raise ValueError(
+            f"log_dirs: {directory!r} has a space or a character of shell patterns; name the directory above it"
+        )
 
 
 def _check_live(log: str, log_dirs: tuple[AbsolutePath, ...]) -> None:

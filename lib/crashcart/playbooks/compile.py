@@ -22,10 +22,17 @@ from crashcart.values import Duration, decode
 
 
 class Compiler:
-    """Compiles one playbook; ``given`` holds the parameters that were given as flags, as text."""
+    """Compiles one playbook; ``given`` holds the parameters that were given as flags, as text.
 
-    def __init__(self, playbook: Playbook, given: Mapping[str, Any]) -> None:
+    ``left_out`` says, by target, which variables the inventory has but could not give a value, and why: using one is an
+    error, since a template that falls back to a default would quietly do something else.
+    """
+
+    def __init__(
+        self, playbook: Playbook, given: Mapping[str, Any], left_out: Mapping[str, Mapping[str, str]] | None = None
+    ) -> None:
         self._playbook, self._given = playbook, given
+        self._left_out = left_out or {}
         self._renderer = Renderer()
         self._operations = {step.operation: self._find(step) for step in (*playbook.steps, *playbook.verify)}
         self._decoded: set[tuple[str, bytes]] = set()
@@ -83,6 +90,7 @@ class Compiler:
 
     def _context(self, target: Target, flags: Mapping[str, Any]) -> dict[str, Any]:
         """Return what templates see: the target's variables, and the parameters, which win."""
+        self._check_left_out(target)
         variables = {**target.variables, "inventory_hostname": target.name, "group_names": list(target.groups)}
         parameters = dict(flags)
         for name, spec in self._playbook.params.items():
@@ -91,6 +99,17 @@ class Compiler:
                 rendered = self._guarded(where, partial(self._renderer.render, spec.default, variables))
                 parameters[name] = self._value(name, rendered, where)
         return {**variables, **parameters}
+
+    def _check_left_out(self, target: Target) -> None:
+        missing = self._left_out.get(target.name, {})
+        if not missing:
+            return
+        steps = (*self._playbook.steps, *self._playbook.verify)
+        defaults = [spec.default for name, spec in self._playbook.params.items() if name not in self._given]
+        in_steps = self._renderer.names([[step.args, "{{" + (step.when or "0") + "}}"] for step in steps])
+        used = self._renderer.names(defaults) | (in_steps - set(self._playbook.params))
+        for name in sorted(used & set(missing)):
+            raise BadInput(f"{target.name}: variable {name!r} is used by {self._playbook.name}, but {missing[name]}")
 
     def _step(self, step: StepSpec, phase: Phase, context: Mapping[str, Any]) -> PlannedStep:
         skip = ""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from jinja2 import StrictUndefined, TemplateError, Undefined
+from jinja2.meta import find_undeclared_variables
 from jinja2.sandbox import SandboxedEnvironment
 
 _WHOLE = re.compile(r"\s*\{\{((?:(?!\{\{|\}\}).)*)\}\}\s*", re.DOTALL)
@@ -31,6 +32,17 @@ class Renderer:
         if not isinstance(value, str) or "{" not in value:
             return value
         return self._evaluate(value, context)
+
+    def names(self, value: Any) -> set[str]:
+        """Return the variables that the templates of a JSON value use; what does not parse uses none."""
+        if isinstance(value, dict | list):
+            return set().union(*(self.names(item) for item in (value.values() if isinstance(value, dict) else value)))
+        if not isinstance(value, str) or "{" not in value:
+            return set()
+        try:
+            return find_undeclared_variables(self._environment.parse(value))
+        except TemplateError:
+            return set()
 
     def holds(self, condition: str, context: Mapping[str, Any]) -> bool:
         """Evaluate a ``when`` expression. Raises ``ValueError``."""

@@ -66,6 +66,16 @@ def test_when_decides_about_a_step(library: Library) -> None:
     assert (with_url.skip, with_url.args) == ("", {"url": "http://h/"})
 
 
+def test_a_variable_that_could_not_be_read_is_not_quietly_defaulted(library: Library) -> None:
+    playbook = library.playbook("recover.service-restart")
+    left_out = {"h1": {"health_url": "it is encrypted with ansible-vault"}}
+    selection = Selection("x", (Target("h1", variables={"unit": "api"}),))
+    with pytest.raises(BadInput, match="h1: variable 'health_url' is used by recover"):
+        Compiler(playbook, {}, left_out).plan(selection, playbook.rollout)
+    given = {"health_url": "http://h/"}
+    assert Compiler(playbook, given, left_out).plan(selection, playbook.rollout).targets[0].steps
+
+
 def test_other_kinds_are_left_alone(library: Library) -> None:
     playbook = library.playbook("recover.disk-space")
     plan = Compiler(playbook, {}).plan(Selection("x", (Target("cl", kind="rds_cluster"),)), playbook.rollout)
