@@ -115,23 +115,12 @@ def test_check_mode_changes_nothing(runs: Runs, hosts: dict[str, Host]) -> None:
     assert {name: invocation(host) for name, host in hosts.items()} == before
 
 
-@pytest.mark.parametrize(
-    ("unit", "said"), [("no-such-thing", "not found"), ("systemd-journald-audit.socket.x", "")], ids=["missing", "strange"]
-)
-def test_a_unit_that_cannot_be_restarted_is_refused(runs: Runs, unit: str, said: str) -> None:
+@pytest.mark.parametrize("unit", ["no-such-thing", "masked"])
+def test_a_unit_that_cannot_be_restarted_is_refused(runs: Runs, hosts: dict[str, Host], unit: str) -> None:
+    hosts["lab1"].say("sudo ln -sf /dev/null /etc/systemd/system/masked.service; sudo systemctl daemon-reload")
     code, document = runs("recover.service-restart", "--hosts", "lab1", "--unit", unit, "--health-url", "")
-    assert (code, outcomes(document)) == (3, {"lab1": "refused"})
-    assert said in document["targets"][0]["message"]
-
-
-def test_a_masked_unit_is_refused(runs: Runs, hosts: dict[str, Host]) -> None:
-    hosts["lab1"].say("sudo systemctl stop api.service; sudo systemctl mask --runtime api.service")
-    try:
-        code, document = runs("recover.service-restart", "--hosts", "lab1")
-        assert (code, outcomes(document)) == (3, {"lab1": "refused"})
-        assert "masked" in document["targets"][0]["message"]
-    finally:
-        hosts["lab1"].say("sudo systemctl unmask --runtime api.service; sudo systemctl start api.service")
+    assert (code, outcomes(document)) == (3, {"lab1": "refused"}), document
+    assert unit in document["targets"][0]["message"]
 
 
 def test_killed_in_the_middle_and_resumed_each_host_restarts_once(runs: Runs, hosts: dict[str, Host]) -> None:
