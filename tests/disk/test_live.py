@@ -170,6 +170,26 @@ def test_deleted_but_open_files_are_named_with_their_holders(volume: Volume) -> 
     assert len(held.lines) == 2
 
 
+@pytest.mark.parametrize(
+    ("cgroup", "holder", "hint"),
+    [
+        ("0::/system.slice/api.service", "api.service", "--unit api.service --force --hosts web1"),
+        ("0::/system.slice/system-api.slice/api@1.service/sub", "api@1.service", "--unit api@1.service --force"),
+        ("12:pids:/system.slice/api.service\n1:name=systemd:/system.slice/api.service", "api.service", "--unit api.service"),
+        ("0::/user.slice/user-1000.slice/user@1000.service/app.slice/a.service", "sh", "end or restart sh"),
+        ("0::/machine.slice/libpod-0123.scope", "sh", "end or restart sh"),
+    ],
+)
+def test_the_holder_is_named_by_its_service(volume: Volume, cgroup: str, holder: str, hint: str) -> None:
+    put(volume)
+    with volume.running('exec 3<"$1"; rm -- "$1"; echo ready; read -r _', LOG) as pid:
+        script = 'printf "%b\\n" "$1" >/srv/cgroup && mount --bind /srv/cgroup "/proc/$2/cgroup"'
+        volume.inside("sh", "-c", script, "sh", cgroup, str(pid))
+        result = reclaim(volume, {"path": "/var"})
+    assert f"by {holder} (pid {pid})" in result.message
+    assert hint in result.hint
+
+
 def test_the_largest_log_is_proposed_to_be_emptied(volume: Volume) -> None:
     put(volume)
     result = reclaim(volume, {"path": "/var"})

@@ -25,7 +25,7 @@ REASONS = {
 RANKED = 10
 """Consumers that are named."""
 
-_RANKED = re.compile(rb"(\d+) (largest|late) (.*)\n", re.DOTALL)
+_LARGEST = re.compile(rb"(\d+) largest (.*)\n", re.DOTALL)
 _CROWDED = re.compile(rb"(\d+)\t(.*)", re.DOTALL)
 _FAILURE = re.compile(r"^(?:find: )?(.+)$", re.MULTILINE)
 
@@ -162,10 +162,8 @@ def _holders(records: Records, inode: bytes) -> Iterator[Holder]:
 
 
 def _largest(rows: Sequence[bytes]) -> Iterator[Consumer]:
-    for row in rows:
-        match = _RANKED.fullmatch(row)
-        if match and match[2] == b"largest":
-            yield Consumer(readable(match[3]), int(match[1]) * BLOCK)
+    matches = filter(None, map(_LARGEST.fullmatch, rows))
+    return (Consumer(readable(match[2]), int(match[1]) * BLOCK) for match in matches)
 
 
 def _crowded(rows: Sequence[bytes]) -> Iterator[Consumer]:
@@ -174,5 +172,5 @@ def _crowded(rows: Sequence[bytes]) -> Iterator[Consumer]:
 
 
 def _ranking(consumers: Iterator[Consumer], name: bytes, rows: Sequence[bytes]) -> Ranking:
-    is_late = any(row.endswith(b" late %b\n" % name) for row in rows)
-    return Ranking(tuple(consumers)[:RANKED], complete=not is_late)
+    is_whole = any(re.fullmatch(rb"\d+ whole %b\n" % name, row) for row in rows)
+    return Ranking(tuple(consumers)[:RANKED], complete=is_whole)

@@ -199,7 +199,7 @@ live() {
 comm() { name=; read -r name <"/proc/$1/comm"; printf %s "$name"; } 2>/dev/null
 # service PID: the system's unit that it belongs to; not one of a user's own service manager
 service() {
-  sed -n '/\/user\.slice\//d;s,.*/\([^/]*\.service\)\(/.*\)\{0,1\}$,\1,p' "/proc/$1/cgroup" 2>/dev/null | head -n 1
+  sed -n '/\/user\.slice\//d; s|.*/\([^/]*\.service\)\(/.*\)*$|\1|p' "/proc/$1/cgroup" 2>/dev/null | head -n 1
 }
 # held: deleted files that are still open, the largest first. Deleted links only, and of those any: in containers they lead
 # through other paths to the same file system.
@@ -216,15 +216,16 @@ held() {
       printf '%s\n\0' "$(readlink -- "$fd" 2>/dev/null)"
     done
 }
-# Sorting must not spill to a disk that is full: 8 MB of lines at most, in a buffer of 32.
-top() { head -c 8000000 | sort -z -k 1,1nr -S 32M | head -z -n 11; }
+# Sorting must not spill to a disk that is full: 8 MB of lines at most, in a buffer that holds their index, too. A list that
+# did not come to its end, or was cut, has no line that says "whole".
+top() { head -c 8000000 | sort -z -k 1,1nr -S 64M | head -z -n 11; }
 largest() {
   { $within find -P "$mount" -xdev -type f -size +1M -printf '%b largest %p\n\0' 2>/dev/null
-    in_time $? || printf '99999999999999999 late largest\n\0'; } | top
+    in_time $? && printf '99999999999999999 whole largest\n\0'; } | top
 }
 crowded() {
   { $within du -x -S -0 --inodes -- "$mount" 2>/dev/null
-    in_time $? || printf '99999999999999999 late crowded\n\0'; } | top
+    in_time $? && printf '99999999999999999 whole crowded\n\0'; } | top
 }
 path=$1 max_age=$2 owner=$3
 shift 3

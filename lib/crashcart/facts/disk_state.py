@@ -137,7 +137,7 @@ class Consumer(msgspec.Struct, frozen=True):
 
 
 class Ranking(msgspec.Struct, frozen=True):
-    """The largest consumers, the first first; ``complete`` unless time or room to sort ran out."""
+    """The largest consumers, the first first; ``complete`` unless the search was cut short."""
 
     consumers: tuple[Consumer, ...] = ()
     complete: bool = True

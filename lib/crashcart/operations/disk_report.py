@@ -91,7 +91,7 @@ class Aftermath(msgspec.Struct, frozen=True):
         for words, ranking, write in self._rankings():
             lines = [f"{write(one.amount)} {one.path}" for one in ranking.consumers]
             if not ranking.complete:
-                lines.append("time ran out before the search had ended: there may be larger ones")
+                lines.append("the search was cut short: there may be larger ones")
             yield Evidence(words, lines=tuple(lines))
         if self.listing.held:
             yield Evidence("deleted files that are still open", lines=tuple(map(_held_words, self.listing.held)))

@@ -39,7 +39,7 @@ TAGS = (
         "lost",
         "holder",
     ),
-    *("held", "mapped", "unasked", "ranked", "failed", "missing", "no-gnu-find", "5 largest", "9 late"),
+    *("held", "mapped", "unasked", "ranked", "failed", "missing", "no-gnu-find", "5 largest", "9 whole"),
 )
 NAMES = st.binary(min_size=1, max_size=40).filter(lambda name: b"\0" not in name and b"/" not in name)
 SCRIPTS = {"plain": PLAIN, "candidates": CANDIDATES, "delete": DELETE, "empty": EMPTY, "tail": TAIL}
