@@ -10,6 +10,7 @@ from crashcart.clock import FakeClock
 from crashcart.engine.evidence import EvidenceKeeper
 from crashcart.engine.reconcile import Again, Finished, Ready, Reconciler
 from crashcart.events import Acted, AnyEvent, Intended, Stream
+from crashcart.journal.recall import Recalled
 from crashcart.operations import find_operation
 from crashcart.operations.base import Action
 from crashcart.plan import PlannedStep
@@ -42,11 +43,14 @@ class Record:
         return [event.result for event in self.events if isinstance(event, Acted)]
 
 
-def make(record: Record, wish: dict[str, Any], operation: str = "disk.reclaim") -> Reconciler:
-    """Return a reconciler for one step."""
+def make(
+    record: Record, wish: dict[str, Any], operation: str = "disk.reclaim", recalled: Recalled | None = None
+) -> Reconciler:
+    """Return a reconciler for one step, which may have been begun by another process."""
     step = PlannedStep("disk", operation, Phase.STEP, wish, attempts=3, deadline=300.0)
     stream = Stream(record)
-    return Reconciler("web1", step, find_operation(operation), stream, FakeClock(), EvidenceKeeper(record, stream))
+    keeper = EvidenceKeeper(record, stream)
+    return Reconciler("web1", step, find_operation(operation), stream, FakeClock(), keeper, recalled)
 
 
 def reclaim(host: Transport, wish: dict[str, Any], record: Record | None = None) -> StepResult:
