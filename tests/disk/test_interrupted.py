@@ -1,4 +1,4 @@
-"""Answers that are lost, and runs that are killed and resumed, at every command: nothing is lost and nothing is forgotten."""
+"""Answers that are lost, and runs that are killed and resumed: at every command, and nothing is forgotten."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from crashcart.operations.disk_acts import EMPTY
 from crashcart.results import Outcome
 from crashcart.transports.base import Command, CommandResult
 from tests.disk.driving import Record, make, reclaim, survey
-from tests.disk.volume import Volume
+from tests.disk.volume import PYTHON, Volume
 
 MIB = 1 << 20
 LOG = "/var/log/app/api.log"
@@ -72,7 +73,7 @@ def test_a_mapped_log_stays(volume: Volume) -> None:
     code = (
         "import mmap, sys; f = open(sys.argv[1], 'a+b'); m = mmap.mmap(f.fileno(), 0); print('ready', flush=True); input()"
     )
-    with volume.running('exec python3 -c "$1" "$2"', code, LOG):
+    with volume.running(PYTHON, code, LOG, sys.executable):
         result = reclaim(volume, WISH)
     assert (result.outcome, length(volume)) == (Outcome.FAILED, 40 * MIB)
     assert any("mapped" in line for line in result.evidence[-1].lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from crashcart.operations.base import Action
 from crashcart.operations.disk_acts import DELETE
 from crashcart.results import Outcome, Verdict
 from tests.disk.driving import Record, drive, make, reclaim, survey
-from tests.disk.volume import Volume, mounted
+from tests.disk.volume import PYTHON, Volume, mounted
 
 MIB = 1 << 20
 VAR = {"path": "/var"}
@@ -104,7 +105,7 @@ def test_package_manager_at_work_keeps_its_cache(volume: Volume) -> None:
     lock = (
         "import fcntl, sys; f = open(sys.argv[1], 'w'); fcntl.lockf(f, fcntl.LOCK_EX); print('ready', flush=True); input()"
     )
-    with volume.running('exec python3 -c "$1" "$2"', lock, "/var/lib/dpkg/lock-frontend"):
+    with volume.running(PYTHON, lock, "/var/lib/dpkg/lock-frontend", sys.executable):
         result = reclaim(volume, VAR)
         assert result.outcome is Outcome.FAILED
         assert "packages: a package manager is at work" in result.evidence[-1].lines

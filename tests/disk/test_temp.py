@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import pytest
 
 from crashcart.operations.base import Action
 from crashcart.results import Outcome
 from tests.disk.driving import Record, make, reclaim, survey
-from tests.disk.volume import Volume
+from tests.disk.volume import PYTHON, Volume
 
 WISH = {"path": "/var", "below": 1, "tmp_globs": ["/var/tmp/*"], "tmp_owner": "nobody"}
 HOLD = 'exec 3<"$1"; echo ready; read -r _'
@@ -88,7 +89,7 @@ def test_open_files_stay(volume: Volume, hold: str) -> None:
 def test_mapped_files_stay(volume: Volume) -> None:
     put(volume, "mapped")
     code = "import mmap, sys; f = open(sys.argv[1], 'rb'); m = mmap.mmap(f.fileno(), 0, prot=mmap.PROT_READ); f.close(); "
-    with volume.running('exec python3 -c "$1" "$2"', code + "print('ready', flush=True); input()", "/var/tmp/mapped"):
+    with volume.running(PYTHON, code + "print('ready', flush=True); input()", "/var/tmp/mapped", sys.executable):
         reclaim(volume, WISH)
         assert left(volume) == {"mapped"}
 

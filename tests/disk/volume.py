@@ -13,7 +13,14 @@ from crashcart.transports.base import Command, CommandResult, HttpReply, Output
 
 DAY = 86400.0
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_OURS = 'mount -o loop -- "$1" /var && mount -t tmpfs -o size=1m none /srv && echo ready && exec sleep infinity'
+PYTHON = 'exec "$3" -c "$1" "$2"'
+"""A script for ``running``: a program, its argument, and the interpreter for it."""
+
+_OURS = 'mount -o loop -- "$1" /var && mount -t tmpfs -o size=1m none /srv && echo ready && exec cat'
+
+
+class NotMounted(Exception):
+    """This machine does not let us mount."""
 
 
 class Volume:
@@ -136,10 +143,12 @@ def mounted(image: Path, size: int = 64 << 20, inodes: int = 4096) -> Iterator[V
         file.truncate(size)
     subprocess.run(["mkfs.ext4", "-q", "-F", "-N", str(inodes), str(image)], check=True, timeout=60)
     words = ["unshare", "-m", "--propagation", "private", "sh", "-c", _OURS, "sh", str(image)]
-    keeper = subprocess.Popen(words, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+    # It ends with its stdin, so that nothing stays mounted when the tests are killed.
+    keeper = subprocess.Popen(words, stdout=subprocess.PIPE, stdin=subprocess.PIPE)
     try:
         assert keeper.stdout
-        assert keeper.stdout.readline() == b"ready\n", "the file system cannot be mounted"
+        if keeper.stdout.readline() != b"ready\n":
+            raise NotMounted
         yield Volume(keeper.pid)
     finally:
         keeper.kill()

@@ -16,11 +16,11 @@ from crashcart.cli.tasks import make_task
 def development_tasks(checkout: Path) -> list[Task[Any]]:
     """Return the commands for working on crashcart itself."""
 
-    def test(context: Context, values: dict[str, Any]) -> None:  # noqa: ARG001
+    def test(context: Context, values: dict[str, Any]) -> None:
         chosen = ["tests/unit"] if values["unit"] else []
         _run([sys.executable, "-m", "pytest", *chosen], checkout)
 
-    def check_code(context: Context, values: dict[str, Any]) -> None:  # noqa: ARG001
+    def check_code(context: Context, values: dict[str, Any]) -> None:
         for command in (["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"]):
             print("$", " ".join(command), flush=True)
             _run([sys.executable, "-m", *command], checkout)

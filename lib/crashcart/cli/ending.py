@@ -27,7 +27,7 @@ def exit_code_of(error: CrashcartError) -> int:
 
 def write_document(document: Mapping[str, Any]) -> None:
     """Print a JSON document: the only thing that stdout gets."""
-    from crashcart.reports.document import encode  # noqa: PLC0415 -- keeps --list fast
+    from crashcart.reports.document import encode
 
     sys.stdout.buffer.write(encode(document))
     sys.stdout.buffer.flush()
@@ -37,7 +37,7 @@ def refuse(error: CrashcartError, code: int, *, as_json: bool, playbook: str = "
     """Say why nothing ran and return the ``Exit`` to raise. Text goes to stderr, the JSON document to stdout."""
     status = next(status for kind, _, status in _CODES if isinstance(error, kind))
     if as_json:
-        from crashcart.reports.document import refusal_document  # noqa: PLC0415
+        from crashcart.reports.document import refusal_document
 
         write_document(refusal_document(status, code, error.message, playbook, hint=error.hint))
     print(f"{status}: {error}", file=sys.stderr)

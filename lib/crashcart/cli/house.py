@@ -31,7 +31,7 @@ class House:
     @property
     def runs(self) -> Path:
         """The folder of all runs."""
-        from crashcart.journal.folder import runs_folder  # noqa: PLC0415
+        from crashcart.journal.folder import runs_folder
 
         return runs_folder(os.environ.get("CRASHCART_STATE"))
 
@@ -47,8 +47,8 @@ class House:
 
     def inventory(self, explicit: str | None) -> Inventory:
         """Load the inventory: the one that is named or found, else the lab's own. Raises ``BadInput``."""
-        from crashcart.inventory import find_inventory, load  # noqa: PLC0415
-        from crashcart.lab import inventory_path  # noqa: PLC0415
+        from crashcart.inventory import find_inventory, load
+        from crashcart.lab import inventory_path
 
         try:
             paths = find_inventory(explicit, os.environ, self.checkout, Path.cwd())
@@ -60,7 +60,7 @@ class House:
 
     def select(self, explicit: str | None, pattern: str) -> Selection:
         """Load the inventory and select from it. Raises ``BadInput`` and ``Refused``."""
-        from crashcart.inventory import select  # noqa: PLC0415
+        from crashcart.inventory import select
 
         return select(self.inventory(explicit), pattern)
 
@@ -79,7 +79,7 @@ class House:
 
 def to_json(value: Any) -> str:
     """Write a value as indented JSON, secrets masked."""
-    from crashcart.secrets import encode_secret  # noqa: PLC0415
+    from crashcart.secrets import encode_secret
 
     raw = msgspec.json.encode(value, enc_hook=encode_secret)
     return msgspec.json.format(raw, indent=2).decode()

@@ -18,7 +18,7 @@ HOSTS = Flag("hosts", "targets to show (default: all)")
 def inventory_tasks(house: House) -> list[Task[Any]]:
     """Return the commands of the inventory."""
 
-    def show(context: Context, values: dict[str, Any]) -> None:  # noqa: ARG001
+    def show(context: Context, values: dict[str, Any]) -> None:
         ended(lambda: _show(house, values), as_json=values.get("output") == "json")
 
     def ping(context: Context, values: dict[str, Any]) -> None:
@@ -33,8 +33,8 @@ def inventory_tasks(house: House) -> list[Task[Any]]:
 
 def _ping(house: House, values: dict[str, Any], *, dry: bool) -> int:
     """Run a playbook like any other, so that ping sees exactly what a recovery would."""
-    from crashcart.cli.execution import Execution  # noqa: PLC0415 -- keeps --list fast
-    from crashcart.playbooks.schema import Playbook, StepSpec  # noqa: PLC0415
+    from crashcart.cli.execution import Execution
+    from crashcart.playbooks.schema import Playbook, StepSpec
 
     step = StepSpec("host.ping", {}, "host.ping")
     ping = Playbook(name=PING, file=PING, summary="Log in and become root", kinds=("linux",), steps=(step,))
@@ -42,7 +42,7 @@ def _ping(house: House, values: dict[str, Any], *, dry: bool) -> int:
 
 
 def _show(house: House, values: dict[str, Any]) -> int:
-    from crashcart.inventory import select, show  # noqa: PLC0415
+    from crashcart.inventory import select, show
 
     as_json = wants_json(values)
     inventory = house.inventory(values["inventory"])

@@ -42,9 +42,9 @@ def progress(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def _up(context: Context, values: dict[str, Any]) -> None:  # noqa: ARG001
+def _up(context: Context, values: dict[str, Any]) -> None:
     def command() -> int:
-        from crashcart.lab import Lab  # noqa: PLC0415 -- keeps --list fast
+        from crashcart.lab import Lab
 
         as_json = wants_json(values)
         status = Lab.open().up(parse_count(values["count"]), progress)
@@ -54,9 +54,9 @@ def _up(context: Context, values: dict[str, Any]) -> None:  # noqa: ARG001
     ended(command, as_json=values.get("output") == "json")
 
 
-def _down(context: Context, values: dict[str, Any]) -> None:  # noqa: ARG001
+def _down(context: Context, values: dict[str, Any]) -> None:
     def command() -> int:
-        from crashcart.lab import Lab  # noqa: PLC0415
+        from crashcart.lab import Lab
 
         Lab.open().down()
         print("the lab is down")
@@ -65,9 +65,9 @@ def _down(context: Context, values: dict[str, Any]) -> None:  # noqa: ARG001
     ended(command)
 
 
-def _status(context: Context, values: dict[str, Any]) -> None:  # noqa: ARG001
+def _status(context: Context, values: dict[str, Any]) -> None:
     def command() -> int:
-        from crashcart.lab import Lab  # noqa: PLC0415
+        from crashcart.lab import Lab
 
         as_json = wants_json(values)
         status = Lab.open().status()
@@ -77,9 +77,9 @@ def _status(context: Context, values: dict[str, Any]) -> None:  # noqa: ARG001
     ended(command, as_json=values.get("output") == "json")
 
 
-def _reset(context: Context, values: dict[str, Any]) -> None:  # noqa: ARG001
+def _reset(context: Context, values: dict[str, Any]) -> None:
     def command() -> int:
-        from crashcart.lab import Lab  # noqa: PLC0415
+        from crashcart.lab import Lab
 
         print(Lab.open().reset(progress).text)
         return 0

@@ -32,12 +32,14 @@ def _flag(name: str, param: ParamHead) -> Flag:
 
 
 def _run(house: House, name: str, values: dict[str, Any], *, dry: bool) -> int:
-    from crashcart.cli.execution import Execution  # noqa: PLC0415 -- keeps --list fast
-    from crashcart.playbooks.schema import Drill  # noqa: PLC0415
+    from crashcart.cli.execution import Execution, say_notes
+    from crashcart.playbooks.schema import Drill
 
     found = house.library.get(name)
+    note = house.library.entries[name].note
+    say_notes([note] if note else [])
     if isinstance(found, Drill):
-        from crashcart.cli.drill import run_drill  # noqa: PLC0415 -- only a drill pays for it
+        from crashcart.cli.drill import run_drill
 
         return run_drill(house, found, values, dry=dry)
     request = parse_request(values, dry=dry)

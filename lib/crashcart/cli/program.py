@@ -17,7 +17,7 @@ from crashcart.results import EXIT_BAD_INPUT
 
 OURS_FOR = {
     "dry": "--check",
-    "echo": "nothing: every command is in the journal",
+    "echo": "runs.show: every command is in the journal",
     "config": "--inventory",
     "command-timeout": "--deadline",
     "prompt-for-sudo-password": "--ask-become-pass",
@@ -43,9 +43,9 @@ class Tamed(Program):
 
 def main() -> None:
     """Run the ``crashcart`` command: the shipped playbooks, and a checkout's own when started inside one."""
-    from importlib.metadata import version  # noqa: PLC0415 -- keeps inv --list fast
+    from importlib.metadata import version
 
-    from crashcart.cli.namespace import build_namespace  # noqa: PLC0415 -- it imports this module
+    from crashcart.cli.namespace import build_namespace
 
     own = Path.cwd() / "playbooks"
     checkout = Path.cwd() if (Path.cwd() / "tasks.py").is_file() and own.is_dir() else None
@@ -101,7 +101,7 @@ def _check_one_playbook(program: Program) -> None:
 
 
 def _exit(program: Program, error: Exception) -> Exit:
-    from crashcart.cli.ending import refuse  # noqa: PLC0415 -- keeps --list fast
+    from crashcart.cli.ending import refuse
 
     message = error if isinstance(error, BadInput) else BadInput(_in_words(error), hint=_hint(program, error))
     words = program.argv
@@ -125,7 +125,7 @@ def _hint(program: Program, error: Exception) -> str:
     flags = list(context.flags) if context is not None and unknown.startswith("-") else []
     hint = nearest(unknown, flags or list(program.collection.task_names))
     name = getattr(context, "name", None)
-    return hint or (f"{program.binary} --help {name}" if name else f"{program.binary} --list")
+    return hint or (f"{program.called_as} --help {name}" if name else f"{program.called_as} --list")
 
 
 def _unknown_word(text: str) -> str | None:

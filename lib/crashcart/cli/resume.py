@@ -54,7 +54,7 @@ def _go_on(house: House, past: PastRun, folder: RunFolder, *, as_json: bool) -> 
     )
     try:
         # What needed consent was asked before the first act; a resume asks nothing that was answered.
-        verdicts: Verdicts = run.execute(lambda ready: None)  # noqa: ARG005
+        verdicts: Verdicts = run.execute(lambda ready: None)
     finally:
         console.close()
         connect.close()

@@ -28,15 +28,15 @@ def runs_tasks(house: House) -> list[Task[Any]]:
 
 
 def _task(name: str, summary: str, flags: list[Flag], command: Callable[[dict[str, Any]], int]) -> Task[Any]:
-    def body(context: Context, values: dict[str, Any]) -> None:  # noqa: ARG001
+    def body(context: Context, values: dict[str, Any]) -> None:
         ended(lambda: command(values), as_json=values.get("output") == "json")
 
     return make_task(name, body, flags, summary, positional=("run",) if RUN in flags else ())
 
 
 def _list(house: House, values: dict[str, Any]) -> int:
-    from crashcart.journal.folder import EVENTS, run_ids  # noqa: PLC0415 -- keeps --list fast
-    from crashcart.journal.summary import summarize_run  # noqa: PLC0415
+    from crashcart.journal.folder import EVENTS, run_ids
+    from crashcart.journal.summary import summarize_run
 
     as_json = wants_json(values)
     found = [summarize_run(house.runs / name / EVENTS) for name in run_ids(house.runs)]
@@ -46,10 +46,10 @@ def _list(house: House, values: dict[str, Any]) -> int:
 
 
 def _show(house: House, values: dict[str, Any]) -> int:
-    from crashcart.cli.execution import print_document  # noqa: PLC0415
-    from crashcart.journal.folder import find_run  # noqa: PLC0415
-    from crashcart.journal.recall import PastRun  # noqa: PLC0415
-    from crashcart.journal.summary import run_text  # noqa: PLC0415
+    from crashcart.cli.execution import print_document
+    from crashcart.journal.folder import find_run
+    from crashcart.journal.recall import PastRun
+    from crashcart.journal.summary import run_text
 
     as_json = wants_json(values)
     journal = find_run(house.runs, _named(values))
@@ -61,15 +61,15 @@ def _show(house: House, values: dict[str, Any]) -> int:
 
 
 def _resume(house: House, values: dict[str, Any]) -> int:
-    from crashcart.cli.resume import resume  # noqa: PLC0415
-    from crashcart.journal.folder import find_run  # noqa: PLC0415
+    from crashcart.cli.resume import resume
+    from crashcart.journal.folder import find_run
 
     return resume(house, find_run(house.runs, _named(values)), as_json=wants_json(values))
 
 
 def _verify(house: House, values: dict[str, Any]) -> int:
-    from crashcart.journal.folder import find_run  # noqa: PLC0415
-    from crashcart.journal.recall import verify  # noqa: PLC0415
+    from crashcart.journal.folder import find_run
+    from crashcart.journal.recall import verify
 
     as_json = wants_json(values)
     found = verify(find_run(house.runs, _named(values)))

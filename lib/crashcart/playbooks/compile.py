@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -19,6 +20,12 @@ from crashcart.results import Phase
 from crashcart.secrets import encode_secret
 from crashcart.targets import Selection, Target
 from crashcart.values import Duration, decode
+
+
+_ARGUMENT = re.compile(r"(?:(?P<before>\w+): )?(?P<what>.*?)(?: - at `\$(?:\.(?P<after>\w+))?(?:\[.*)?`)?", re.DOTALL)
+"""What is wrong with an operation's arguments: the type's own message with its place, or ours that begins with the name."""
+
+_PARAMETER = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 
 
 class Compiler:
@@ -137,8 +144,19 @@ class Compiler:
         try:
             decode(args, self._operations[step.operation].wish)
         except msgspec.ValidationError as error:
-            raise self._wrong(step, f"{step.operation}: {error}") from error
+            raise self._bad_argument(step, str(error)) from error
         self._decoded.add(seen)
+
+    def _bad_argument(self, step: StepSpec, message: str) -> BadInput:
+        """Name the flag where an argument is a parameter's value, else the place in the playbook."""
+        found = _ARGUMENT.fullmatch(message)
+        if not found:
+            return self._wrong(step, f"{step.operation}: {message}")
+        argument, what = (found["before"] or found["after"]), found["what"]
+        whole = _PARAMETER.fullmatch(str(step.args.get(argument, "")))
+        if not whole or whole[1] not in self._playbook.params:
+            return self._wrong(step, f"{step.operation}: {argument}: {what}")
+        return BadInput(f"--{_dashed(whole[1])}: {what}", hint=self._playbook.params[whole[1]].help)
 
     def _guarded(self, where: str, render: Callable[[], Any]) -> Any:
         try:

@@ -26,6 +26,13 @@ class Entry(msgspec.Struct, frozen=True):
     file: Path
     overrides: Path | None = None
 
+    @property
+    def note(self) -> str:
+        """What to say when a shipped playbook is replaced by one that differs, or nothing."""
+        if self.overrides is None or self.overrides.read_bytes() == self.file.read_bytes():
+            return ""
+        return f"{self.name} is {self.file}, which overrides the shipped one"
+
 
 class Library:
     """All playbooks that can be run here. Files are read when first asked for."""

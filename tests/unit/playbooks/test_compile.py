@@ -145,5 +145,6 @@ def test_own_playbooks_override_shipped_ones_and_say_so(tmp_path: Path, monkeypa
     (own / "check/disk.yml").write_text(HEAD + "steps: [{host.ping: {}}]\n")
     library = Library(own)
     assert library.entries["check.disk"].overrides == CHECKOUT / "playbooks/check/disk.yml"
-    assert library.entries["check.service"].overrides is None
+    assert "overrides the shipped one" in library.entries["check.disk"].note
+    assert library.entries["check.service"].note == ""
     assert not isinstance(library.get("check.disk"), Drill)
