@@ -21,7 +21,6 @@ from crashcart.secrets import encode_secret
 from crashcart.targets import Selection, Target
 from crashcart.values import Duration, decode
 
-
 _ARGUMENT = re.compile(r"(?:(?P<before>\w+): )?(?P<what>.*?)(?: - at `\$(?:\.(?P<after>\w+))?(?:\[.*)?`)?", re.DOTALL)
 """What is wrong with an operation's arguments: the type's own message with its place, or ours that begins with the name."""
 
