@@ -73,7 +73,10 @@ class EvidenceKept(Event, frozen=True, tag="step.evidence"):
 
 
 class Intended(Event, frozen=True, tag="act.intended"):
-    """An act is about to be sent. Written and synced before it is."""
+    """An act is about to be sent. Written and synced before it is, with what it will remove.
+
+    ``looks`` are the dearer facts that it was chosen from: whoever has to find out what became of it must look as closely.
+    """
 
     target: str
     step: str
@@ -82,6 +85,8 @@ class Intended(Event, frozen=True, tag="act.intended"):
     summary: str
     only_if: str
     changes: tuple[Change, ...] = ()
+    proof: tuple[Evidence, ...] = ()
+    looks: tuple[str, ...] = ()
     call: Any = None
 
 

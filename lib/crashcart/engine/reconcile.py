@@ -73,6 +73,13 @@ class Ready(msgspec.Struct, frozen=True):
 Turn = Finished | Again | Ready
 
 
+class Wanted(msgspec.Struct, frozen=True):
+    """An act that was chosen in the survey, and the dearer facts that it was chosen from."""
+
+    action: Action
+    looks: frozenset[str]
+
+
 class Doubt(msgspec.Struct, frozen=True):
     """An act that may have happened, and when we began to look for it (monotonic seconds)."""
 
@@ -102,7 +109,7 @@ class Reconciler:
         self._memory: Memory[Any, Any] | None = None
         self._looks: frozenset[str] = frozenset()
         self._seen: Any = None
-        self._wanted: Action | None = None
+        self._wanted: Wanted | None = None
         self._doubt: Doubt | None = None
         self._held_since: float | None = None
         self._acted_from: dict[str, str] = {}
@@ -153,8 +160,9 @@ class Reconciler:
             unsettled = self._settle(self._doubt, state)
             if unsettled:
                 return unsettled
-        if wanted and may_act and self._operation.still_holds(state, wanted, self._wish):
-            return self._act(transport, wanted)
+        if wanted and may_act and self._operation.still_holds(state, wanted.action, self._wish):
+            self._looks = wanted.looks
+            return self._act(transport, wanted.action)
         decision = self._decide(transport, state)
         self._note(decision)
         if not isinstance(decision, Done):
@@ -221,7 +229,7 @@ class Reconciler:
         # The time until a target's batch begins is not the target's: its deadline starts anew with the next turn.
         self._started = None
         if self._looks and self._operation.rechecks_cheaply:
-            self._looks, self._wanted = frozenset(), action
+            self._looks, self._wanted = frozenset(), Wanted(action, self._looks)
         return Ready(action)
 
     def _act(self, transport: Transport, action: Action) -> Turn:
@@ -266,6 +274,8 @@ class Reconciler:
                 action.summary,
                 action.only_if,
                 action.changes,
+                action.proof,
+                tuple(sorted(self._looks)),
                 call,
             )
         )
@@ -348,4 +358,5 @@ class Reconciler:
         self._acted_from = dict.fromkeys(recalled.applied, "")
         self._changes, self._attempts = list(recalled.changes), recalled.attempts
         if recalled.doubtful:
+            self._looks = frozenset(recalled.looks)
             self._doubt = Doubt(recalled.doubtful, self._clock.monotonic(), "the run was interrupted during the act")

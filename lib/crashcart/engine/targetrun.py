@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import msgspec
 
@@ -12,7 +12,7 @@ from crashcart.errors import JournalError
 from crashcart.events import StepFinished, Stream, TargetFinished
 from crashcart.operations.base import Action
 from crashcart.plan import PlannedStep, TargetPlan
-from crashcart.results import GOOD, Change, Outcome, Phase, StepResult, TargetResult
+from crashcart.results import GOOD, Outcome, Phase, StepResult, TargetResult
 from crashcart.transports.base import Transport
 
 MakeReconciler = Callable[[TargetPlan, PlannedStep], Reconciler]
@@ -67,11 +67,15 @@ class TargetRun:
     def would(self) -> None:
         """End here in check mode: the wanted act is what would change, and later steps depend on it."""
         assert self.wanted is not None  # noqa: S101 -- the caller asks only targets that want an act
-        self._end(Outcome.WOULD_CHANGE, self.wanted.summary, self.wanted.changes, f"depends on step {len(self._done) + 1}")
+        wanted, step = self.wanted, self.plan.steps[len(self._done)]
+        result = _result(step, Outcome.WOULD_CHANGE, wanted.summary)
+        self._append(msgspec.structs.replace(result, changes=wanted.changes, evidence=wanted.proof))
+        self._skip_rest(f"depends on step {len(self._done)}")
+        self._conclude()
 
     def leave_out(self, why: str, outcome: Outcome = Outcome.SKIPPED, hint: str = "") -> None:
         """End here without acting, for a reason that lies outside the target."""
-        self._end(outcome, why, hint=hint)
+        self._end(outcome, why, hint)
 
     def interrupt(self, why: str) -> None:
         """End here because the run ends."""
@@ -90,7 +94,7 @@ class TargetRun:
             skip = step.skip or self._needless(step)
             if not skip:
                 return step
-            self._append(step, Outcome.SKIPPED, skip)
+            self._append(_result(step, Outcome.SKIPPED, skip))
         return None
 
     def _needless(self, step: PlannedStep) -> str:
@@ -104,26 +108,27 @@ class TargetRun:
             self._skip_rest(f"step {len(self._done)} is {result.outcome.value}")
             self._conclude()
 
-    def _end(self, outcome: Outcome, message: str, changes: Sequence[Change] = (), rest: str = "", hint: str = "") -> None:
+    def _end(self, outcome: Outcome, message: str, hint: str = "") -> None:
         step = self.plan.steps[len(self._done)] if len(self._done) < len(self.plan.steps) else None
         if step:
-            self._append(step, outcome, message, tuple(changes), hint)
-        self._skip_rest(rest or message)
+            self._append(_result(step, outcome, message, hint))
+        self._skip_rest(message)
         self._conclude(message)
 
-    def _append(
-        self, step: PlannedStep, outcome: Outcome, message: str, changes: tuple[Change, ...] = (), hint: str = ""
-    ) -> None:
-        result = StepResult(step.name, step.operation, step.phase, outcome, message, hint, changes=changes)
+    def _append(self, result: StepResult) -> None:
         self._done.append(result)
         self._stream.emit(StepFinished(self.name, result))
 
     def _skip_rest(self, why: str) -> None:
         for step in self.plan.steps[len(self._done) :]:
-            self._append(step, Outcome.SKIPPED, why)
+            self._append(_result(step, Outcome.SKIPPED, why))
 
     def _conclude(self, why: str = "") -> None:
         """Derive the result from the steps; a target without any is skipped for the reason given."""
         result = TargetResult.of(self.name, self.plan.target.kind, self._done)
         self.result = result if self._done else msgspec.structs.replace(result, message=why)
         self._stream.emit(TargetFinished(self.result))
+
+
+def _result(step: PlannedStep, outcome: Outcome, message: str, hint: str = "") -> StepResult:
+    return StepResult(step.name, step.operation, step.phase, outcome, message, hint)

@@ -18,7 +18,10 @@ from crashcart.transports.base import Command
 
 
 class Recalled(msgspec.Struct, frozen=True):
-    """Where a step stood: its pin and goal as they were written, the acts that took effect, and the one in doubt."""
+    """Where a step stood: its pin and goal as they were written, the acts that took effect, and the one in doubt.
+
+    ``looks`` are the dearer facts that the last act was chosen from.
+    """
 
     pin: Any
     goal: Any
@@ -26,6 +29,7 @@ class Recalled(msgspec.Struct, frozen=True):
     doubtful: Action | None = None
     changes: tuple[Change, ...] = ()
     attempts: int = 0
+    looks: tuple[str, ...] = ()
 
 
 class PastRun(msgspec.Struct, frozen=True):
@@ -105,6 +109,7 @@ def _recall_step(events: Sequence[AnyEvent]) -> Recalled:
         doubtful=_doubtful(events),
         changes=_changes(intents, applied),
         attempts=len(intents),
+        looks=intents[-1].looks if intents else (),
     )
 
 
