@@ -208,3 +208,24 @@ def test_the_crashcart_program_keeps_the_same_contract(inv: Inv, tmp_path: Path)
     )
     assert done.returncode == 2
     assert "unknown command" in done.stderr
+
+
+def test_a_named_inventory_that_is_missing_is_never_replaced_by_the_labs(inv: Inv, tmp_path: Path) -> None:
+    labs = tmp_path / "data/crashcart/lab/inventory.yml"
+    labs.parent.mkdir(parents=True)
+    labs.write_text(inv.inventory.read_text())
+    done = inv("check.disk", "--hosts", "all", CRASHCART_INVENTORY=str(tmp_path / "gone.yml"))
+    assert done.returncode == 2
+    assert "gone.yml" in done.stderr
+
+
+def test_resuming_a_run_that_nobody_confirmed_still_asks(inv: Inv) -> None:
+    """Killed before the confirmation: the journal ends with the survey."""
+    words = ("recover.disk-space", "--hosts", "prod", "--reason", "INC-1", "--yes")
+    assert inv(*words).returncode == 4
+    journal = next((inv.folder / "state/runs").glob("2*/events.jsonl"))
+    first = journal.read_bytes().split(b"\n")[0]
+    journal.write_bytes(first.replace(b'"yes":true', b'"yes":false') + b"\n")
+    done = inv("runs.resume", "last")
+    assert done.returncode == 3, done.stderr
+    assert "inv recover.disk-space --hosts 'prod' --yes" in done.stderr

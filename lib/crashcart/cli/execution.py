@@ -21,7 +21,7 @@ from crashcart.events import RunStarted, Stream
 from crashcart.inventory import select
 from crashcart.journal.folder import RunFolder, new_run_id
 from crashcart.journal.recall import PastRun
-from crashcart.plan import Plan
+from crashcart.plan import Options, Plan
 from crashcart.playbooks.compile import Compiler
 from crashcart.playbooks.schema import Playbook
 from crashcart.reports.console import make_console
@@ -60,10 +60,9 @@ class Execution:
         selection = select(inventory, self._request.hosts)
         if not self._quiet:
             say_notes(inventory.notes)
-        compiler = Compiler(playbook, given, inventory.left_out)
-        plan = compiler.plan(selection, self._request.rollout(playbook.rollout))
+        plan = Compiler(playbook, given, inventory.left_out).plan(selection, self._request.rollout(playbook.rollout))
         check_targets(selection, playbook.kinds)
-        needed = needed_consent(plan, compiler.consents(plan))
+        needed = needed_consent(plan)
         check_answers(needed, self._request.options, interactive=self._house.interactive)
         connector = TargetConnector(
             accept_new_host_keys=self._request.accept_new_host_keys, become_password=self._become_password()
@@ -87,15 +86,11 @@ class Execution:
             console.notice(first)
         try:
             run = Run(plan, options, connect=connect, record=folder, stream=stream, clock=self._house.clock)
-            verdicts = run.execute(lambda ready: self._consent(needed, ready))
+            verdicts = run.execute(lambda ready: consent_to(ready, needed, options, self._house))
         finally:
             console.close()
             folder.close()
         return self._ended(first, verdicts, folder)
-
-    def _consent(self, needed: Needed, ready: Sequence[TargetRun]) -> None:
-        wishes = [f"  {run.name}: {run.wanted.summary}" for run in ready if run.wanted]
-        ask_consent(needed, self._request.options, "\n".join(wishes), self._house.ask)
 
     def _ended(self, first: RunStarted, verdicts: Verdicts, folder: RunFolder) -> Ended:
         if self._request.json and not self._quiet:
@@ -108,6 +103,12 @@ class Execution:
         if not self._house.interactive:
             raise BadInput("--ask-become-pass needs a terminal", hint="use passwordless sudo for jobs without one")
         return Secret(getpass.getpass("sudo password: ", stream=sys.stderr))
+
+
+def consent_to(ready: Sequence[TargetRun], needed: Needed, options: Options, house: House) -> None:
+    """Show what the ready targets want and have it confirmed, where something needs it. Raises ``Refused``."""
+    wishes = [f"  {run.name}: {run.wanted.summary}" for run in ready if run.wanted]
+    ask_consent(needed, options, "\n".join(wishes), house.ask)
 
 
 def say_notes(notes: Sequence[str]) -> None:

@@ -53,7 +53,8 @@ class House:
         try:
             paths = find_inventory(explicit, os.environ, self.checkout, Path.cwd())
         except BadInput:
-            if explicit or not inventory_path().exists():
+            # One that was named and is not there must never be answered with another one.
+            if explicit or os.environ.get("CRASHCART_INVENTORY") or not inventory_path().exists():
                 raise
             paths = [inventory_path()]
         return load(paths, sources={"lab": inventory_path})

@@ -5,16 +5,17 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from crashcart.cli.execution import print_document
+from crashcart.cli.execution import consent_to, print_document
 from crashcart.cli.house import House
 from crashcart.engine.run import Run, Verdicts
 from crashcart.errors import Refused
-from crashcart.events import RunResumed, Stream
+from crashcart.events import Intended, RunResumed, Stream
 from crashcart.journal.folder import RunFolder
 from crashcart.journal.recall import PastRun
 from crashcart.plan import Plan
 from crashcart.reports.console import make_console
 from crashcart.results import EXIT_INTERRUPTED
+from crashcart.safety.consent import Needed, check_answers, needed_consent
 from crashcart.secrets import MASK
 from crashcart.transports.connect import TargetConnector
 
@@ -25,9 +26,15 @@ def resume(house: House, journal: Path, *, as_json: bool) -> int:
     A run that came to its own end changes nothing and gives its exit code again.
     """
     past = PastRun.read(journal)
-    if past.finished and past.finished.exit_code != EXIT_INTERRUPTED:
-        return _already_finished(past, as_json=as_json)
+    finished = past.finished
+    if finished and finished.exit_code != EXIT_INTERRUPTED:
+        if as_json:
+            print_document(past.path)
+        else:
+            print(f"run {past.started.run} is finished ({finished.status}); nothing to go on with")
+        return finished.exit_code
     _refuse_masked(past.started.plan)
+    _check_answers(past, interactive=house.interactive)
     folder = RunFolder.reopen(journal, house.clock)
     try:
         return _go_on(house, PastRun.read(journal), folder, as_json=as_json)
@@ -52,9 +59,9 @@ def _go_on(house: House, past: PastRun, folder: RunFolder, *, as_json: bool) -> 
         clock=house.clock,
         recalled=past.recall(),
     )
+    needed = _still_needed(past)
     try:
-        # What needed consent was asked before the first act; a resume asks nothing that was answered.
-        verdicts: Verdicts = run.execute(lambda ready: None)
+        verdicts: Verdicts = run.execute(lambda ready: consent_to(ready, needed, first.options, house))
     finally:
         console.close()
         connect.close()
@@ -63,13 +70,19 @@ def _go_on(house: House, past: PastRun, folder: RunFolder, *, as_json: bool) -> 
     return verdicts.exit_code
 
 
-def _already_finished(past: PastRun, *, as_json: bool) -> int:
-    assert past.finished is not None  # noqa: S101 -- the caller checked
-    if as_json:
-        print_document(past.path)
-    else:
-        print(f"run {past.started.run} is finished ({past.finished.status}); nothing to go on with")
-    return past.finished.exit_code
+def _check_answers(past: PastRun, *, interactive: bool) -> None:
+    try:
+        check_answers(_still_needed(past), past.started.options, interactive=interactive)
+    except Refused as refusal:
+        plan = past.started.plan
+        hint = f"nothing was done yet, so begin anew: inv {plan.playbook} --hosts {plan.pattern!r} {refusal.hint}"
+        raise Refused(refusal.message, hint=hint) from refusal
+
+
+def _still_needed(past: PastRun) -> Needed:
+    """What must be confirmed now: nothing once an act was sent, since consent comes before the first one."""
+    acted = any(isinstance(line.event, Intended) for line in past.lines)
+    return Needed() if acted else needed_consent(past.started.plan)
 
 
 def _refuse_masked(plan: Plan) -> None:

@@ -148,11 +148,6 @@ class Reconciler:
             return self._finish(Outcome.UNKNOWN, f"{why}; last: {doing}")
         return self._finish(Outcome.SKIPPED, why)
 
-    @property
-    def waiting_for(self) -> str:
-        """What the last turn is waiting for, in words."""
-        return self._last_decision[1]
-
     def _turn(self, transport: Transport, *, may_act: bool) -> Turn:
         wanted, self._wanted = self._wanted, None
         state = self._look(transport)

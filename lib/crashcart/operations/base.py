@@ -14,7 +14,6 @@ import msgspec
 
 from crashcart.errors import Cancelled, ConnectionLost, NotSent, SudoDenied, TransportError, Unreachable
 from crashcart.results import Change, Evidence, Verdict
-from crashcart.targets import Target
 from crashcart.transports.base import Command, CommandResult, Transport
 
 STALE = 75
@@ -204,10 +203,6 @@ class Operation(ABC, Generic[W, S, G]):
     def needs_consent(self, wish: W) -> str:
         """Say what about this wish needs a person's confirmation, or nothing."""
         return ""
-
-    def applies_to(self, target: Target) -> bool:
-        """Tell whether this operation acts on targets of that kind."""
-        return target.kind in self.kinds
 
 
 class HostOperation(Operation[W, S, G]):

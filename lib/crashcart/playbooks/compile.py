@@ -58,16 +58,6 @@ class Compiler:
             read_only=all(operation.reads_only for operation in self._operations.values()),
         )
 
-    def consents(self, plan: Plan) -> list[str]:
-        """Say what in this plan needs a person's confirmation, each thing once."""
-        found = [
-            operation.needs_consent(decode(step.args, operation.wish))
-            for target in plan.targets
-            for step in target.steps
-            if (operation := self._operations[step.operation]) and not step.skip
-        ]
-        return [reason for reason in dict.fromkeys(found) if reason]
-
     def _find(self, step: StepSpec) -> Operation[Any, Any, Any]:
         try:
             return find_operation(step.operation)

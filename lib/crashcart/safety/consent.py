@@ -7,8 +7,10 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from crashcart.errors import Refused
+from crashcart.operations import find_operation
 from crashcart.plan import Options, Plan
 from crashcart.results import Mode
+from crashcart.values import decode
 
 Ask = Callable[[str], str]
 """Shows a question on the terminal and returns what was typed."""
@@ -21,8 +23,22 @@ class Needed(msgspec.Struct, frozen=True):
     word: str = "yes"
 
 
-def needed_consent(plan: Plan, destructive: Sequence[str]) -> Needed:
-    """Work out what this plan needs confirmed: acting on protected targets, and acts that destroy something."""
+def needed_consent(plan: Plan) -> Needed:
+    """Work out, from a plan alone, what needs confirming: acting on protected targets, and acts that destroy something."""
+    return _needed(plan, _destructive(plan))
+
+
+def _destructive(plan: Plan) -> list[str]:
+    """Ask the operations what in their wishes destroys something; each thing once."""
+    steps = [step for target in plan.targets for step in target.steps if not step.skip]
+    operations = {step.operation: find_operation(step.operation) for step in steps}
+    reasons = [
+        operations[step.operation].needs_consent(decode(step.args, operations[step.operation].wish)) for step in steps
+    ]
+    return [reason for reason in dict.fromkeys(reasons) if reason]
+
+
+def _needed(plan: Plan, destructive: Sequence[str]) -> Needed:
     protected = [target.target for target in plan.targets if target.target.variable("protected") and not target.skip]
     if not protected or plan.read_only:
         return Needed(tuple(destructive) if not plan.read_only else ())

@@ -87,14 +87,6 @@ def test_checks_are_read_only_and_recoveries_are_not(library: Library) -> None:
     assert not compile_for(library.playbook("recover.disk-space"), {}).read_only
 
 
-def test_truncating_live_logs_needs_consent(library: Library) -> None:
-    playbook = library.playbook("recover.disk-space")
-    given = {"truncate_open": "/var/log/app/app.log"}
-    compiler = Compiler(playbook, given)
-    plan = compiler.plan(Selection("x", (Target("h"),)), playbook.rollout)
-    assert len(compiler.consents(plan)) == 1
-
-
 def test_a_required_parameter_is_asked_for(tmp_path: Path) -> None:
     path = tmp_path / "p.yml"
     path.write_text(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from crashcart.errors import Refused
-from crashcart.plan import Options, Plan, TargetPlan
-from crashcart.results import Mode
+from crashcart.plan import Options, Plan, PlannedStep, TargetPlan
+from crashcart.results import Mode, Phase
 from crashcart.safety.consent import Needed, ask_consent, check_answers, needed_consent
 from crashcart.targets import Target
 
@@ -20,20 +20,26 @@ def plan(*targets: TargetPlan, read_only: bool = False) -> Plan:
 
 
 def test_ordinary_targets_need_none() -> None:
-    assert needed_consent(plan(LAB), []).reasons == ()
+    assert needed_consent(plan(LAB)).reasons == ()
 
 
 def test_a_target_that_is_left_alone_does_not_count() -> None:
-    assert needed_consent(plan(LAB, ELSEWHERE), []).reasons == ()
+    assert needed_consent(plan(LAB, ELSEWHERE)).reasons == ()
 
 
 def test_looking_needs_none() -> None:
-    assert needed_consent(plan(PROD, read_only=True), ["empties logs"]).reasons == ()
+    assert needed_consent(plan(PROD, read_only=True)).reasons == ()
 
 
 def test_protected_targets_are_confirmed_by_their_group() -> None:
-    needed = needed_consent(plan(LAB, PROD), ["empties logs"])
-    assert needed == Needed(("protected: db1", "empties logs"), "prod")
+    assert needed_consent(plan(LAB, PROD)) == Needed(("protected: db1",), "prod")
+
+
+def test_emptying_live_logs_is_confirmed_whatever_the_target() -> None:
+    step = PlannedStep("s", "disk.reclaim", Phase.STEP, {"truncate_open": ["/var/log/app/app.log"]})
+    needed = needed_consent(plan(TargetPlan(LAB.target, (step,))))
+    assert len(needed.reasons) == 1
+    assert "app.log" in needed.reasons[0]
 
 
 @pytest.mark.parametrize(
