@@ -11,9 +11,15 @@
     │   │   ├── SilentPeer          TCP is accepted, then no SSH banner or no answer
     │   │   └── AuthenticationFailed    the login was denied
     │   ├── NotSent             the session stands, but the command certainly never started
+    │   │   ├── Throttled           the API asks for fewer requests
+    │   │   └── Busy                the resource is in a state that forbids the call now
     │   ├── ConnectionLost      the session broke while a command ran: it may have taken effect
     │   └── Cancelled           we ended the command ourselves
     ├── SudoDenied              logged in, but may not become root (failed)
+    ├── ApiRefused              an API's final no to one call (failed)
+    │   ├── AccessDenied            the credentials are valid, but do not allow this call
+    │   ├── NoSuchResource          there is no such resource in this account and region
+    │   └── InvalidCall             the call is wrong, or a quota is used up
     ├── FactUnreadable          the target answered, but not in a form that can be understood: unknown, never healthy
     ├── JournalError            the run's record cannot be written or read; no journal, no act
     └── LabError                the practice fleet cannot be built, started or found
@@ -106,6 +112,34 @@ class Cancelled(TransportError):
 
 class SudoDenied(CrashcartError):
     """Logged in, but sudo refused or asked for a password."""
+
+
+class Throttled(NotSent):
+    """The API asks for fewer requests; certainly nothing was done."""
+
+
+class Busy(NotSent):
+    """The resource is in a state that forbids the call now; certainly nothing was done."""
+
+
+class ApiRefused(CrashcartError):
+    """An API's final no to one call: ``action`` as IAM names it (``rds:FailoverDBCluster``), ``code`` the service's own."""
+
+    def __init__(self, message: str, *, action: str, code: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.action, self.code = action, code
+
+
+class AccessDenied(ApiRefused):
+    """The credentials are valid, but do not allow this call; the hint is the policy statement that is missing."""
+
+
+class NoSuchResource(ApiRefused):
+    """There is no such resource in this account and region."""
+
+
+class InvalidCall(ApiRefused):
+    """The call is wrong as it stands, or a quota is used up; sending it again would not help."""
 
 
 class FactUnreadable(CrashcartError):

@@ -86,7 +86,7 @@ def test_a_file_written_since_the_look_stays(volume: Volume) -> None:
     assert isinstance(action, Action)
     path = volume.path(f"{MACHINE}/{archived(1)}")
     os.utime(path, (time.time() + DAY,) * 2)
-    assert volume.run(action.call).ok
+    assert volume.run(action.command).ok
     assert left(volume) == {archived(1)}
 
 

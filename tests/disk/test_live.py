@@ -115,7 +115,7 @@ def test_what_is_planted_between_look_and_act_is_not_touched(volume: Volume, swa
             os.symlink("/var/lib/canary", volume.path(LOG))
         else:
             os.rename(volume.path("/var/lib/canary"), volume.path(LOG))
-        volume.run(action.call)
+        volume.run(action.command)
         planted = volume.tree("/var/lib/canary" if swap == "link" else LOG)
     assert list(planted.values()) == list(before.values())
 
@@ -129,13 +129,13 @@ def test_what_changed_between_look_and_act_stops_it(volume: Volume, change: str)
         assert isinstance(action, Action)
         if change == "writer":
             with volume.running(OVERWRITE, LOG):
-                assert volume.run(action.call).status == 75
+                assert volume.run(action.command).status == 75
     if change == "gone":
-        assert volume.run(action.call).status == 75
+        assert volume.run(action.command).status == 75
     if change == "reused":
         with volume.running(APPEND, LOG), volume.running(APPEND, "/var/log/app/other.log") as pid:
-            path, device, inode, pattern, _, fd = action.call.args
-            wrong = action.call.__class__(action.call.script, (path, device, inode, pattern, str(pid), fd))
+            path, device, inode, pattern, _, fd = action.command.args
+            wrong = action.command.__class__(action.command.script, (path, device, inode, pattern, str(pid), fd))
             assert volume.run(wrong).status == 75
     assert length(volume) == 40 * MIB
     assert os.stat(volume.path("/var/log/app/other.log")).st_size == 8192

@@ -121,7 +121,7 @@ def test_lock_taken_between_look_and_act_keeps_the_cache(volume: Volume) -> None
     action = survey(reconciler, volume)
     assert isinstance(action, Action)
     volume.inside("sh", "-c", "mkdir -p /var/lib/pacman && : >/var/lib/pacman/db.lck")
-    assert volume.run(action.call).status == 75
+    assert volume.run(action.command).status == 75
     assert volume.exists("/var/cache/apt/archives/old_1_amd64.deb")
 
 

@@ -123,7 +123,7 @@ def test_a_root_that_becomes_a_link_between_look_and_act(volume: Volume) -> None
     action = survey(reconciler, volume)
     assert isinstance(action, Action)
     swap()
-    assert volume.run(action.call).ok
+    assert volume.run(action.command).ok
     assert volume.tree("/var/lib") == before
     assert volume.exists("/var/log.away/a.log.1")
 
@@ -142,7 +142,7 @@ def test_a_second_name_given_between_look_and_act_keeps_the_file(volume: Volume)
     action = survey(make(Record(), ALL), volume)
     assert isinstance(action, Action)
     os.link(volume.path("/var/log/a.log.1"), volume.path("/var/other"))
-    volume.run(action.call)
+    volume.run(action.command)
     assert volume.exists("/var/log/a.log.1")
 
 
@@ -171,7 +171,7 @@ def test_a_bind_mount_made_between_look_and_act_is_not_crossed(volume: Volume) -
     action = survey(make(Record(), ALL), volume)
     assert isinstance(action, Action)
     volume.inside("sh", "-c", "cp -a /var/log/app /var/app && mount --bind /var/log/app /var/log/app")
-    assert volume.run(action.call).ok
+    assert volume.run(action.command).ok
     assert volume.exists("/var/log/app/a.log.1")
     assert not volume.exists("/var/log/b.log.1")
 
@@ -256,7 +256,7 @@ def test_what_does_not_match_any_more_stays(volume: Volume, change: Callable[[Vo
     assert isinstance(action, Action)
     change(volume)
     before = volume.tree("/var")
-    assert volume.run(action.call).ok
+    assert volume.run(action.command).ok
     assert set(before) - set(volume.tree("/var")) == {volume.path("/var/log/b.log.1")}
 
 
@@ -270,7 +270,7 @@ def test_another_file_system_on_the_path_stops_the_act(volume: Volume) -> None:
     action = survey(make(record, ALL), volume)
     assert isinstance(action, Action)
     mount_over()
-    assert volume.run(action.call).status == 75
+    assert volume.run(action.command).status == 75
     volume.inside("umount", "/var")
     assert volume.exists("/var/log/a.log.1")
 

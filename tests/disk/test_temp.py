@@ -112,7 +112,7 @@ def test_a_file_opened_between_look_and_act_stays(volume: Volume) -> None:
     assert isinstance(action, Action)
     assert action.summary.startswith("delete 2 temporary files")
     with volume.running(HOLD, "/var/tmp/open"):
-        assert volume.run(action.call).ok
+        assert volume.run(action.command).ok
     assert left(volume) == {"open"}
 
 

@@ -13,7 +13,7 @@ import msgspec
 
 from crashcart.clock import Clock
 from crashcart.engine.evidence import EvidenceKeeper
-from crashcart.errors import FactUnreadable, HostKeyRefused, SudoDenied, TransportError, Unreachable
+from crashcart.errors import ApiRefused, FactUnreadable, HostKeyRefused, SudoDenied, TransportError, Unreachable
 from crashcart.events import Acted, Decided, Intended, Pinned, StepFinished, Stream
 from crashcart.journal.recall import Recalled
 from crashcart.operations.base import (
@@ -39,7 +39,7 @@ from crashcart.plan import PlannedStep
 from crashcart.results import Change, Evidence, Outcome, StepResult, Verdict
 from crashcart.retry import Patience
 from crashcart.secrets import encode_secret
-from crashcart.transports.base import Transport
+from crashcart.transports.base import Session
 from crashcart.values import decode
 
 MAX_LOOKS = 8
@@ -121,7 +121,7 @@ class Reconciler:
         if recalled:
             self._recall(recalled)
 
-    def turn(self, transport: Transport, *, may_act: bool) -> Turn:
+    def turn(self, transport: Session, *, may_act: bool) -> Turn:
         """Look, decide, and act at most once. Raises ``JournalError`` only."""
         if self._started is None:
             self._started = self._clock.monotonic()
@@ -131,7 +131,7 @@ class Reconciler:
             return self._finish(Outcome.REFUSED, error.message, error.hint)
         except Unreachable as error:
             return self._finish(Outcome.UNREACHABLE, error.message, error.hint)
-        except SudoDenied as error:
+        except (SudoDenied, ApiRefused) as error:
             return self._finish(Outcome.FAILED, error.message, error.hint)
         except FactUnreadable as error:
             if error.final:
@@ -148,7 +148,7 @@ class Reconciler:
             return self._finish(Outcome.UNKNOWN, f"{why}; last: {doing}")
         return self._finish(Outcome.SKIPPED, why)
 
-    def _turn(self, transport: Transport, *, may_act: bool) -> Turn:
+    def _turn(self, transport: Session, *, may_act: bool) -> Turn:
         wanted, self._wanted = self._wanted, None
         state = self._look(transport)
         if self._doubt:
@@ -184,7 +184,7 @@ class Reconciler:
     def _applied(self) -> bool:
         return bool(self._memory and self._memory.applied)
 
-    def _look(self, transport: Transport) -> Any:
+    def _look(self, transport: Session) -> Any:
         if self._seen is not None:
             state, self._seen = self._seen, None
             return state
@@ -195,7 +195,7 @@ class Reconciler:
             self._stream.emit(Pinned(self._target, self._step.name, pin, goal))
         return state
 
-    def _decide(self, transport: Transport, state: Any) -> Decision:
+    def _decide(self, transport: Session, state: Any) -> Decision:
         assert self._memory is not None  # noqa: S101 -- set by _look
         for _ in range(MAX_LOOKS):
             decision: Decision = self._operation.decide(state, self._memory, self._wish)
@@ -227,7 +227,7 @@ class Reconciler:
             self._looks, self._wanted = frozenset(), Wanted(action, self._looks)
         return Ready(action)
 
-    def _act(self, transport: Transport, action: Action) -> Turn:
+    def _act(self, transport: Session, action: Action) -> Turn:
         hopeless = self._hopeless(action)
         if hopeless:
             return self._finish(Outcome.FAILED, hopeless)
@@ -247,19 +247,19 @@ class Reconciler:
             return f"gave up after {self._tries[action.key]} tries: {self._last_decision[1]}"
         return ""
 
-    def _gather(self, transport: Transport, action: Action) -> bool:
+    def _gather(self, transport: Session, action: Action) -> bool:
         """Keep evidence before an act that happens once; only a destroying one insists on it."""
         if action.effect not in {Effect.ONCE, Effect.DESTROY} or self._tries[action.key]:
             return True
-        command = self._operation.evidence(action, self._wish)
-        kept = self._keeper.gather(self._target, self._step.name, transport, command) if command else None
+        gathered = self._operation.gather(transport, action, self._wish)
+        kept = self._keeper.keep(self._target, self._step.name, gathered)
         if kept:
             self._evidence.append(kept)
         return bool(kept) or action.effect is Effect.ONCE
 
     def _intend(self, action: Action) -> None:
         self._evidence.extend(action.proof)
-        call = {"script": action.call.script, "args": action.call.args}
+        call = msgspec.to_builtins(action.call, enc_hook=encode_secret)
         self._stream.emit(
             Intended(
                 self._target,

@@ -22,7 +22,7 @@ from crashcart.journal.recall import Recalled
 from crashcart.operations import find_operation
 from crashcart.plan import Options, Plan, PlannedStep, TargetPlan
 from crashcart.results import TargetResult, exit_code, summarize, worst
-from crashcart.transports.base import Connector
+from crashcart.transports.base import Opener
 
 
 class Record(EvidenceStore, Observer, Protocol):
@@ -47,7 +47,7 @@ class Run:
         plan: Plan,
         options: Options,
         *,
-        connect: Connector,
+        connect: Opener,
         record: Record,
         stream: Stream,
         clock: Clock,

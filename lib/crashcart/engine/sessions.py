@@ -6,19 +6,19 @@ import threading
 from collections import OrderedDict
 
 from crashcart.targets import Target
-from crashcart.transports.base import Connector, Transport
+from crashcart.transports.base import Opener, Session
 
 
 class Sessions:
     """Hands out each target's transport. Over the limit, the one that has rested longest is closed; it reopens on use."""
 
-    def __init__(self, connect: Connector, limit: int) -> None:
+    def __init__(self, connect: Opener, limit: int) -> None:
         self._connect, self._limit = connect, limit
-        self._resting: OrderedDict[str, Transport] = OrderedDict()
-        self._in_use: dict[str, Transport] = {}
+        self._resting: OrderedDict[str, Session] = OrderedDict()
+        self._in_use: dict[str, Session] = {}
         self._lock = threading.Lock()
 
-    def take(self, target: Target) -> Transport:
+    def take(self, target: Target) -> Session:
         """Return the target's transport for one turn."""
         with self._lock:
             transport = self._resting.pop(target.name, None) or self._connect(target)

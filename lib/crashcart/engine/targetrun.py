@@ -13,7 +13,7 @@ from crashcart.events import StepFinished, Stream, TargetFinished
 from crashcart.operations.base import Action
 from crashcart.plan import PlannedStep, TargetPlan
 from crashcart.results import GOOD, Outcome, Phase, StepResult, TargetResult
-from crashcart.transports.base import Transport
+from crashcart.transports.base import Session
 
 MakeReconciler = Callable[[TargetPlan, PlannedStep], Reconciler]
 
@@ -34,7 +34,7 @@ class TargetRun:
         """The target's name."""
         return self.plan.target.name
 
-    def turn(self, transport: Transport, *, may_act: bool) -> float | None:
+    def turn(self, transport: Session, *, may_act: bool) -> float | None:
         """Take one turn. Returns seconds to the next one, or None: finished, or an act is wanted and not allowed."""
         try:
             return self._turn(transport, may_act=may_act)
@@ -46,7 +46,7 @@ class TargetRun:
             self._end(Outcome.FAILED, message)
             return None
 
-    def _turn(self, transport: Transport, *, may_act: bool) -> float | None:
+    def _turn(self, transport: Session, *, may_act: bool) -> float | None:
         self.wanted = None
         while self.result is None:
             step = self._next_step()

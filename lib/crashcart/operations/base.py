@@ -12,9 +12,21 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 import msgspec
 
-from crashcart.errors import Cancelled, ConnectionLost, NotSent, SudoDenied, TransportError, Unreachable
+from crashcart.errors import (
+    ApiRefused,
+    Cancelled,
+    ConnectionLost,
+    CrashcartError,
+    NotSent,
+    SudoDenied,
+    TransportError,
+    Unreachable,
+)
 from crashcart.results import Change, Evidence, Verdict
-from crashcart.transports.base import Command, CommandResult, Transport
+from crashcart.transports.base import ApiCall, CloudTransport, Command, CommandResult, Transport
+
+EVIDENCE_TIME = 10.0
+"""Seconds that gathering evidence may hold up a recovery."""
 
 STALE = 75
 """Exit status (EX_TEMPFAIL) of an act's script whose token no longer holds: nothing was done."""
@@ -29,20 +41,44 @@ class Effect(StrEnum):
     DESTROY = "destroy"
 
 
+class Undo(msgspec.Struct, frozen=True):
+    """How an act is taken back: an operation and its arguments, absolute, so that the same loop can run and verify it."""
+
+    operation: str
+    args: dict[str, Any]
+    summary: str
+
+
 class Action(msgspec.Struct, frozen=True):
     """One act: sent only while the state it was decided from (``only_if``) still holds.
 
     ``key`` names it within the run: a second wish for the same key after it was applied is no progress. ``proof`` is what
-    the act will remove, for the record.
+    the act will remove, for the record. ``disturbs`` says that the target does not serve while the act is under way, so that
+    capacity guards count it. ``budget`` is what budgets call it (``restart``, ``failover``); empty: not counted.
     """
 
     key: str
     effect: Effect
     summary: str
     only_if: str
-    call: Command
+    call: Command | ApiCall
     changes: tuple[Change, ...] = ()
     proof: tuple[Evidence, ...] = ()
+    undo: Undo | None = None
+    disturbs: bool = False
+    budget: str = ""
+
+    @property
+    def command(self) -> Command:
+        """The call of a host's act."""
+        assert isinstance(self.call, Command)  # noqa: S101 -- operations on hosts make commands only
+        return self.call
+
+    @property
+    def api(self) -> ApiCall:
+        """The call of a cloud's act."""
+        assert isinstance(self.call, ApiCall)  # noqa: S101 -- operations on cloud resources make API calls only
+        return self.call
 
 
 class Done(msgspec.Struct, frozen=True):
@@ -166,8 +202,11 @@ class Operation(ABC, Generic[W, S, G]):
     goal_type: type[G]
 
     @abstractmethod
-    def observe(self, transport: Transport, wish: W, looks: frozenset[str]) -> S:
-        """Read the target's state, with the dearer facts that ``looks`` names. Raises the transport's errors."""
+    def observe(self, transport: Any, wish: W, looks: frozenset[str]) -> S:
+        """Read the target's state, with the dearer facts that ``looks`` names. Raises the transport's errors.
+
+        ``transport`` is the one of the target's kind: a ``Transport`` for hosts, a ``CloudTransport`` for cloud resources.
+        """
 
     @abstractmethod
     def goal(self, pin: S, wish: W) -> G:
@@ -178,7 +217,7 @@ class Operation(ABC, Generic[W, S, G]):
         """Decide what comes next. Pure; tests Done before it refuses."""
 
     @abstractmethod
-    def act(self, transport: Transport, action: Action, wish: W) -> ActResult:
+    def act(self, transport: Any, action: Action, wish: W) -> ActResult:
         """Send one call and say what came of it. Raises nothing that a transport can raise."""
 
     def token(self, state: S) -> str:
@@ -196,9 +235,13 @@ class Operation(ABC, Generic[W, S, G]):
         """
         return False
 
-    def evidence(self, action: Action, wish: W) -> Command | None:
-        """Return the command whose output is kept before the act, if any."""
-        return None
+    def health(self, state: S, wish: W) -> Verdict:
+        """Say how the target is, for guards that count capacity: healthy means that it serves now."""
+        return Verdict.UNKNOWN
+
+    def gather(self, transport: Any, action: Action, wish: W) -> bytes:
+        """Return what is kept as evidence before an act, in at most ``EVIDENCE_TIME``; nothing when there is none to be had."""
+        return b""
 
     def needs_consent(self, wish: W) -> str:
         """Say what about this wish needs a person's confirmation, or nothing."""
@@ -208,10 +251,25 @@ class Operation(ABC, Generic[W, S, G]):
 class HostOperation(Operation[W, S, G]):
     """An operation whose acts are commands: exit 0 is applied, 75 a token that no longer holds, all else rejected."""
 
+    def evidence(self, action: Action, wish: W) -> Command | None:
+        """Return the command whose output is kept before the act, if any."""
+        return None
+
+    def gather(self, transport: Transport, action: Action, wish: W) -> bytes:
+        """Run the evidence command and return what it printed."""
+        command = self.evidence(action, wish)
+        if command is None:
+            return b""
+        try:
+            bounded = msgspec.structs.replace(command, timeout=min(command.timeout, EVIDENCE_TIME))
+            return transport.run(bounded).stdout.text.encode()
+        except (TransportError, SudoDenied):
+            return b""
+
     def act(self, transport: Transport, action: Action, wish: W) -> ActResult:
         """Run the action's command once."""
         try:
-            result = transport.run(action.call)
+            result = transport.run(action.command)
         except (NotSent, Unreachable) as error:
             return NotApplied(error.message)
         except (ConnectionLost, Cancelled) as error:
@@ -234,3 +292,40 @@ class HostOperation(Operation[W, S, G]):
     def seen(self, result: CommandResult, wish: W) -> S | None:
         """Return the state that the act's own output shows, where its script looks again at the end."""
         return None
+
+
+class CloudOperation(Operation[W, S, G]):
+    """An operation whose acts are single API calls; an error of the API says what came of it."""
+
+    calls: ClassVar[tuple[str, ...]] = ()
+    """Every call that it may send, as IAM names them (``rds:FailoverDBCluster``): the least privilege that it needs."""
+
+    def act(self, transport: CloudTransport, action: Action, wish: W) -> ActResult:
+        """Send the action's call once."""
+        try:
+            transport.write(action.api)
+        except (NotSent, Unreachable) as error:
+            return NotApplied(error.message)
+        except TransportError as error:
+            return InDoubt(error.message)
+        except ApiRefused as error:
+            return Rejected(error.message, error.hint)
+        return Applied()
+
+    def evidence(self, wish: W, resource: str) -> tuple[ApiCall, ...]:
+        """Return the calls whose answers are kept before an act."""
+        return ()
+
+    def gather(self, transport: CloudTransport, action: Action, wish: W) -> bytes:
+        """Ask for the evidence, best effort: an answer that does not come is named instead."""
+        kept = [self._answer(transport, call) for call in self.evidence(wish, transport.resource)]
+        return b"\n".join(kept)
+
+    @staticmethod
+    def _answer(transport: CloudTransport, call: ApiCall) -> bytes:
+        head = f"== {call.service} {call.operation} ==\n"
+        try:
+            answer: object = transport.read(call)
+        except CrashcartError as error:
+            answer = error.message
+        return head.encode() + msgspec.json.format(msgspec.json.encode(answer, enc_hook=str), indent=2)

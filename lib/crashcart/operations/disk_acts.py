@@ -162,7 +162,7 @@ def name_stage(stage: Stage, count: int = 2) -> str:
 
 def tail_of(action: Action) -> Command:
     """Return the command that keeps the end of a log before it is emptied."""
-    _, device, inode, _, pid, fd = action.call.args
+    _, device, inode, _, pid, fd = action.command.args
     return Command(TAIL, (f"{device}:{inode}", pid, fd), timeout=10)
 
 

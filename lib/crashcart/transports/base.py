@@ -1,9 +1,9 @@
-"""The one seam to a host: a ``Transport`` runs a ``Command`` and returns a ``CommandResult``."""
+"""The seams to what is acted on: a host's ``Transport`` runs a ``Command``, a cloud's ``CloudTransport`` sends an ``ApiCall``."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -81,8 +81,53 @@ class HttpReply(msgspec.Struct, frozen=True):
     body: str = ""
 
 
-class Transport(Protocol):
-    """A session with one target, opened on first use.
+class ApiCall(msgspec.Struct, frozen=True):
+    """One call of a cloud's API, in the service's own words: ``rds``, ``FailoverDBCluster``, its parameters by API name."""
+
+    service: str
+    operation: str
+    params: dict[str, Any] = {}
+
+
+class Session(Protocol):
+    """What the engine knows of any way to a target."""
+
+    def cancel(self) -> None:
+        """End what is in flight, on the target too. Safe from another thread; a no-op when idle."""
+
+    def close(self) -> None:
+        """End the session. Safe to call twice."""
+
+
+class CloudTransport(Session, Protocol):
+    """The way to one cloud resource, with the credentials, region and endpoint of its target.
+
+    ``read`` and ``write`` raise: ``Unreachable`` and its kinds (no connection, no valid credentials), ``NotSent`` and its kinds
+    ``Throttled`` and ``Busy`` (certainly not done), ``ConnectionLost`` (5xx, lost reply: may have taken effect), ``ApiRefused``
+    and its kinds (a final no), ``FactUnreadable`` (an answer that cannot be understood, of a read).
+    """
+
+    @property
+    def resource(self) -> str:
+        """The resource's identifier: the variable ``aws_id``, else the target's name."""
+
+    @property
+    def region(self) -> str:
+        """The region that its calls go to."""
+
+    @property
+    def is_emulated(self) -> bool:
+        """Whether the calls go to an endpoint of the inventory's (``aws_endpoint_url``) instead of AWS."""
+
+    def read(self, call: ApiCall) -> dict[str, Any]:
+        """Send a call that changes nothing; retried and throttled by the transport. All pages, up to its bound."""
+
+    def write(self, call: ApiCall) -> dict[str, Any]:
+        """Send a call that may change something: exactly one HTTP request."""
+
+
+class Transport(Session, Protocol):
+    """A session with one host, opened on first use.
 
     ``run`` and ``fetch`` raise the errors of ``crashcart.errors``: ``Unreachable`` and its kinds, ``HostKeyRefused``,
     ``SudoDenied``, ``NotSent`` (certainly never started), ``ConnectionLost`` (may have taken effect), ``Cancelled``.
@@ -95,12 +140,9 @@ class Transport(Protocol):
     def fetch(self, url: str, timeout: float) -> HttpReply:
         """GET a URL as seen from the target, without running anything there. Status 0: refused, or no whole answer."""
 
-    def cancel(self) -> None:
-        """End the command in flight, on the target too. Safe from another thread; a no-op when idle."""
-
-    def close(self) -> None:
-        """End the session. Safe to call twice."""
-
 
 Connector = Callable[[Target], Transport]
-"""Makes the transport of a target; nothing is contacted before its first use."""
+"""Makes the transport of a host; nothing is contacted before its first use."""
+
+Opener = Callable[[Target], Session]
+"""Makes the way to a target of any kind; nothing is contacted before its first use."""

@@ -150,7 +150,7 @@ def check_act(action: Action, state: DiskState, wish: ReclaimWish) -> None:
         assert RECLAIM.evidence(action, wish)
         return
     assert action.proof
-    chosen = {int(number) for number in action.call.args[6].split()}
+    chosen = {int(number) for number in action.command.args[6].split()}
     listed = {one.inode: one for one in state.listing.of(Stage(stage))}
     assert chosen <= set(listed)
     window = NOW - wish.incident_window
@@ -175,9 +175,9 @@ def test_stages_come_in_the_order_of_their_harm() -> None:
 def test_a_group_is_bounded_and_the_oldest_go_first() -> None:
     files = [candidate(Stage.LOGS, 2**63 + number, 8 * DAY + number) for number in range(GROUP + 500)]
     action = act_on(*files)
-    chosen = [int(number) for number in action.call.args[6].split()]
+    chosen = [int(number) for number in action.command.args[6].split()]
     assert chosen == sorted(2**63 + number for number in range(500, GROUP + 500))
-    assert len(action.call.script) + sum(map(len, action.call.args)) < LINE_LIMIT * 0.75
+    assert len(action.command.script) + sum(map(len, action.command.args)) < LINE_LIMIT * 0.75
     assert len(action.proof[0].lines) == 1002
     assert action.proof[0].lines[-1] == "... and 1500 more"
 
@@ -185,12 +185,12 @@ def test_a_group_is_bounded_and_the_oldest_go_first() -> None:
 def test_the_act_repeats_what_the_look_demanded() -> None:
     wish = ReclaimWish(max_age=7 * DAY, tmp_owner="api", tmp_globs=("/tmp/a*", "/tmp/b?", "/var/tmp/*"))  # type: ignore[arg-type]
     logs = act_on(candidate(Stage.LOGS, 9, 30 * DAY), candidate(Stage.LOGS, 10, 8 * DAY), wish=wish)
-    assert logs.call.args == ("/", "1", "logs", str(int(NOW - 7 * DAY)), "0", "/var/log", "9 10", "1", "*")
+    assert logs.command.args == ("/", "1", "logs", str(int(NOW - 7 * DAY)), "0", "/var/log", "9 10", "1", "*")
     packages = act_on(candidate(Stage.PACKAGES, 9, 0), wish=wish)
-    assert packages.call.args[3] == str(int(NOW) + 1), "not what has changed since the look"
+    assert packages.command.args[3] == str(int(NOW) + 1), "not what has changed since the look"
     temp = act_on(msgspec.structs.replace(candidate(Stage.TEMP, 9, 30 * DAY), owner=1000), wish=wish)
-    assert temp.call.args[2:] == ("temp", str(int(NOW - 7 * DAY)), "1000", "/tmp", "9", "2", "a*", "b?")
-    assert {action.call.script for action in (logs, packages, temp)} == {DELETE}
+    assert temp.command.args[2:] == ("temp", str(int(NOW - 7 * DAY)), "1000", "/tmp", "9", "2", "a*", "b?")
+    assert {action.command.script for action in (logs, packages, temp)} == {DELETE}
 
 
 def test_planned_changes_are_told_before_and_after() -> None:

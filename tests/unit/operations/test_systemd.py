@@ -107,7 +107,7 @@ def test_an_act_is_tied_to_the_state_it_was_decided_from(state: UnitState, pin: 
     decision = decide(state, pin, wish)
     if isinstance(decision, Act):
         assert decision.action.only_if == RestartUnit().token(state)
-        assert decision.action.only_if in decision.action.call.args
+        assert decision.action.only_if in decision.action.command.args
         assert decision.action.key == f"restart api.service {pin.invocation or 'never-run'}"
         assert not RestartUnit().effect_seen(msgspec.structs.replace(state, job=0), decision.action)
 
