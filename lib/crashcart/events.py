@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from crashcart.plan import Options, Plan
+from crashcart.plan import Options, OwedUndo, Plan, Undo
 from crashcart.results import Change, Evidence, StepResult, TargetResult
 
 
@@ -88,6 +88,7 @@ class Intended(Event, frozen=True, tag="act.intended"):
     proof: tuple[Evidence, ...] = ()
     looks: tuple[str, ...] = ()
     call: Any = None
+    undo: Undo | None = None
 
 
 class Acted(Event, frozen=True, tag="act.result"):
@@ -98,6 +99,36 @@ class Acted(Event, frozen=True, tag="act.result"):
     key: str
     result: str
     why: str = ""
+
+
+class UndoBegun(Event, frozen=True, tag="undo.begun"):
+    """A target failed or was interrupted: what was done there is taken back, newest first. Synced before it begins."""
+
+    target: str
+    why: str
+    undos: tuple[OwedUndo, ...]
+
+
+class UndoOwed(Event, frozen=True, tag="undo.owed"):
+    """What should be taken back on a target and was not."""
+
+    target: str
+    why: str
+    undos: tuple[OwedUndo, ...]
+
+
+class GuardRefused(Event, frozen=True, tag="guard.refused"):
+    """A guard kept a target from being acted on."""
+
+    target: str
+    why: str
+
+
+class Soaking(Event, frozen=True, tag="batch.soaking"):
+    """A batch is left alone for so many seconds before it is verified again."""
+
+    number: int
+    seconds: float
 
 
 class StepFinished(Event, frozen=True, tag="step.finished"):
@@ -133,6 +164,10 @@ AnyEvent = (
     | EvidenceKept
     | Intended
     | Acted
+    | UndoBegun
+    | UndoOwed
+    | GuardRefused
+    | Soaking
     | StepFinished
     | TargetFinished
     | RunFinished

@@ -8,13 +8,16 @@ from typing import Any
 
 from crashcart.clock import FakeClock
 from crashcart.engine.evidence import EvidenceKeeper
-from crashcart.engine.reconcile import Again, Finished, Ready, Reconciler
+from crashcart.engine.guard import Unguarded
+from crashcart.engine.reconcile import Again, Finished, Ready, Reconciler, Surroundings
+from crashcart.engine.undo import UndoList
 from crashcart.events import Acted, AnyEvent, Intended, Stream
 from crashcart.journal.recall import Recalled
 from crashcart.operations import find_operation
 from crashcart.operations.base import Action
 from crashcart.plan import PlannedStep
 from crashcart.results import Evidence, Phase, StepResult
+from crashcart.targets import Target
 from crashcart.transports.base import Transport
 
 
@@ -43,14 +46,25 @@ class Record:
         return [event.result for event in self.events if isinstance(event, Acted)]
 
 
+class NoMarks:
+    """For acts that are never taken back."""
+
+    def add(self, key: str, run: str) -> None:
+        raise AssertionError("what was deleted is not taken back")
+
+    def drop(self, key: str, run: str) -> None:
+        pass
+
+
 def make(
     record: Record, wish: dict[str, Any], operation: str = "disk.reclaim", recalled: Recalled | None = None
 ) -> Reconciler:
     """Return a reconciler for one step, which may have been begun by another process."""
     step = PlannedStep("disk", operation, Phase.STEP, wish, attempts=3, deadline=300.0)
     stream = Stream(record)
-    keeper = EvidenceKeeper(record, stream)
-    return Reconciler("web1", step, find_operation(operation), stream, FakeClock(), keeper, recalled)
+    surroundings = Surroundings(stream, FakeClock(), EvidenceKeeper(record, stream), Unguarded())
+    undos = UndoList("run", "web1", "web1", NoMarks())
+    return Reconciler(Target("web1"), step, find_operation(operation), surroundings, undos, recalled)
 
 
 def reclaim(host: Transport, wish: dict[str, Any], record: Record | None = None) -> StepResult:

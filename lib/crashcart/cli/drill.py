@@ -38,7 +38,7 @@ def run_drill(house: House, drill: Drill, values: Mapping[str, Any], *, dry: boo
     check_targets(selection, ["linux"])
     connect = TargetConnector(accept_new_host_keys=request.accept_new_host_keys)
     say = _say_to(sys.stderr if request.json else sys.stdout)
-    rehearsal = Rehearsal(drill, selection, run=_runner(house, request), connect=connect, clock=house.clock, say=say)
+    rehearsal = Rehearsal(drill, selection, run=_runner(house, request), connect=connect.host, clock=house.clock, say=say)
     say(f"{drill.name}: {drill.summary}; on {', '.join(target.name for target in selection.targets)}")
     started = house.clock.now()
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
@@ -48,6 +49,14 @@ COMMON = (
     Flag("approved", "run an approved plan (not available yet)"),
 )
 
+UNDO_FLAGS = (
+    Flag("check", "look and say what would be taken back; change nothing", switch=True),
+    Flag("reason", "why this is done; required for protected groups"),
+    Flag("incident", "incident that this belongs to"),
+    Flag("yes", "confirm without being asked", switch=True),
+    Flag("break_glass", "skip confirmations and waits; never the journal", switch=True),
+)
+
 NOT_YET = ("report", "plan", "approved")
 
 
@@ -58,6 +67,7 @@ class Request(msgspec.Struct, frozen=True):
     options: Options
     inventory: str | None = None
     json: bool = False
+    report: Path | None = None
     serial: tuple[str, ...] | None = None
     max_failures: str | None = None
     accept_new_host_keys: bool = False
@@ -69,6 +79,7 @@ class Request(msgspec.Struct, frozen=True):
             batches=self.serial or default.batches,
             max_failures=self.max_failures if self.max_failures is not None else default.max_failures,
             min_healthy=default.min_healthy,
+            soak=default.soak,
         )
 
 
@@ -78,7 +89,21 @@ def parse_request(values: Mapping[str, Any], *, dry: bool) -> Request:
     for name in NOT_YET:
         if values.get(name):
             raise BadInput(f"--{name}: not available in this version", hint="leave it out")
-    options = Options(
+    return Request(
+        hosts=values["hosts"],
+        options=options_of(values, dry=dry),
+        inventory=values.get("inventory"),
+        json=wants_json(values),
+        serial=_typed(values, "serial", _batches, None),
+        max_failures=_typed(values, "max_failures", _amount, None),
+        accept_new_host_keys=bool(values.get("accept_new_host_keys")),
+        ask_become_pass=bool(values.get("ask_become_pass")),
+    )
+
+
+def options_of(values: Mapping[str, Any], *, dry: bool) -> Options:
+    """Type the flags that say how to run. Raises ``BadInput`` naming the flag."""
+    return Options(
         mode=Mode.CHECK if values.get("check") or dry else Mode.APPLY,
         diff=bool(values.get("diff")),
         forks=_typed(values, "forks", _forks, 32),
@@ -87,16 +112,6 @@ def parse_request(values: Mapping[str, Any], *, dry: bool) -> Request:
         incident=values.get("incident") or "",
         yes=bool(values.get("yes")),
         break_glass=bool(values.get("break_glass")),
-    )
-    return Request(
-        hosts=values["hosts"],
-        options=options,
-        inventory=values.get("inventory"),
-        json=wants_json(values),
-        serial=_typed(values, "serial", _batches, None),
-        max_failures=_typed(values, "max_failures", _amount, None),
-        accept_new_host_keys=bool(values.get("accept_new_host_keys")),
-        ask_become_pass=bool(values.get("ask_become_pass")),
     )
 
 

@@ -17,6 +17,7 @@ from crashcart.playbooks.library import Library
 
 if TYPE_CHECKING:
     from crashcart.inventory import Inventory
+    from crashcart.journal.owed import Marks
     from crashcart.targets import Selection
 
 
@@ -34,6 +35,13 @@ class House:
         from crashcart.journal.folder import runs_folder
 
         return runs_folder(os.environ.get("CRASHCART_STATE"))
+
+    @property
+    def marks(self) -> Marks:
+        """Where it is noted which runs may owe an undo."""
+        from crashcart.journal.owed import Marks
+
+        return Marks(self.runs.parent / "owed", self.runs)
 
     @property
     def interactive(self) -> bool:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
-from crashcart.cli.execution import consent_to, print_document
+from crashcart.cli.execution import consent_to
 from crashcart.cli.house import House
-from crashcart.engine.run import Run, Verdicts
+from crashcart.cli.performance import Performance, Stage, print_document
 from crashcart.errors import Refused
-from crashcart.events import Intended, RunResumed, Stream
+from crashcart.events import Intended
 from crashcart.journal.folder import RunFolder
 from crashcart.journal.recall import PastRun
 from crashcart.plan import Plan
-from crashcart.reports.console import make_console
 from crashcart.results import EXIT_INTERRUPTED
 from crashcart.safety.consent import Needed, check_answers, needed_consent
 from crashcart.secrets import MASK
@@ -33,41 +31,18 @@ def resume(house: House, journal: Path, *, as_json: bool) -> int:
         else:
             print(f"run {past.started.run} is finished ({finished.status}); nothing to go on with")
         return finished.exit_code
-    _refuse_masked(past.started.plan)
+    refuse_masked(past.started.plan)
     _check_answers(past, interactive=house.interactive)
     folder = RunFolder.reopen(journal, house.clock)
+    past = PastRun.read(journal)
+    needed, connect = _still_needed(past), TargetConnector()
     try:
-        return _go_on(house, PastRun.read(journal), folder, as_json=as_json)
+        performance = Performance(house, Stage(as_json=as_json), connect)
+        return performance.go_on(
+            past, folder, lambda ready: consent_to(ready, needed, past.started.options, house)
+        ).exit_code
     finally:
-        folder.close()
-
-
-def _go_on(house: House, past: PastRun, folder: RunFolder, *, as_json: bool) -> int:
-    first = past.started
-    out = sys.stderr if as_json else sys.stdout
-    console = make_console(out, house.clock, journal=folder.journal, journal_hash=lambda: folder.hash, command=sys.argv)
-    console.notice(first)
-    stream = Stream(folder, [console])
-    stream.emit(RunResumed(house.actor))
-    connect = TargetConnector()
-    run = Run(
-        first.plan,
-        first.options,
-        connect=connect,
-        record=folder,
-        stream=stream,
-        clock=house.clock,
-        recalled=past.recall(),
-    )
-    needed = _still_needed(past)
-    try:
-        verdicts: Verdicts = run.execute(lambda ready: consent_to(ready, needed, first.options, house))
-    finally:
-        console.close()
         connect.close()
-    if as_json:
-        print_document(folder.journal)
-    return verdicts.exit_code
 
 
 def _check_answers(past: PastRun, *, interactive: bool) -> None:
@@ -85,7 +60,7 @@ def _still_needed(past: PastRun) -> Needed:
     return Needed() if acted else needed_consent(past.started.plan)
 
 
-def _refuse_masked(plan: Plan) -> None:
+def refuse_masked(plan: Plan) -> None:
     """A journal holds no secrets, so a login that needs one from the inventory cannot be taken up again."""
     for target in plan.targets:
         secret = [name for name, value in target.target.variables.items() if value == MASK and name.startswith("ansible_")]

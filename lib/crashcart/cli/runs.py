@@ -8,7 +8,7 @@ from typing import Any
 from invoke import Context, Task
 
 from crashcart.cli.ending import ended
-from crashcart.cli.flags import OUTPUT, Flag, wants_json
+from crashcart.cli.flags import OUTPUT, UNDO_FLAGS, Flag, wants_json
 from crashcart.cli.house import House, to_json
 from crashcart.cli.tasks import make_task
 from crashcart.errors import BadInput
@@ -23,6 +23,9 @@ def runs_tasks(house: House) -> list[Task[Any]]:
         _task("list", "List runs, the newest last", [OUTPUT], lambda values: _list(house, values)),
         _task("show", "Show what a run did", with_run, lambda values: _show(house, values)),
         _task("resume", "Go on with an interrupted run", with_run, lambda values: _resume(house, values)),
+        _task(
+            "undo", "Take back what a run did, newest first", [*with_run, *UNDO_FLAGS], lambda values: _undo(house, values)
+        ),
         _task("verify", "Check that a journal was not altered", with_run, lambda values: _verify(house, values)),
     ]
 
@@ -46,7 +49,7 @@ def _list(house: House, values: dict[str, Any]) -> int:
 
 
 def _show(house: House, values: dict[str, Any]) -> int:
-    from crashcart.cli.execution import print_document
+    from crashcart.cli.performance import print_document
     from crashcart.journal.folder import find_run
     from crashcart.journal.recall import PastRun
     from crashcart.journal.summary import run_text
@@ -65,6 +68,14 @@ def _resume(house: House, values: dict[str, Any]) -> int:
     from crashcart.journal.folder import find_run
 
     return resume(house, find_run(house.runs, _named(values)), as_json=wants_json(values))
+
+
+def _undo(house: House, values: dict[str, Any]) -> int:
+    from crashcart.cli.undo import undo
+    from crashcart.journal.folder import find_run
+
+    journal = find_run(house.runs, _named(values))
+    return undo(house, journal, values, as_json=wants_json(values), dry=False)
 
 
 def _verify(house: House, values: dict[str, Any]) -> int:

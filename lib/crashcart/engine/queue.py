@@ -27,12 +27,15 @@ class DueQueue(Generic[T]):
         self._stopped = True
         self._inbox.put(None)
 
-    def drain(self, items: Iterable[T], turn: Callable[[T], float | None], until: float) -> Iterator[T]:
+    def drain(
+        self, items: Iterable[T], turn: Callable[[T], float | None], until: float, late: Callable[[], None]
+    ) -> Iterator[T]:
         """Give every item its turns and yield it when done; ``turn`` returns seconds to the next one, or None.
 
-        Stops at ``until`` (monotonic seconds) or when told to; what is not yielded by then is not done.
+        Stops at ``until`` (monotonic seconds) or when told to; what is not yielded by then is not done. ``late`` is called
+        once when that time comes and turns are still under way: it has to see to it that they end.
         """
-        number = itertools.count()
+        number, is_late = itertools.count(), False
         due = [(0.0, next(number), item) for item in items]
         running = 0
         with ThreadPoolExecutor(max_workers=max(1, min(self._forks, len(due)))) as pool:
@@ -40,7 +43,11 @@ class DueQueue(Generic[T]):
                 while due and running < self._forks and due[0][0] <= self._clock.monotonic() and not self._over(until):
                     self._start(pool, heapq.heappop(due)[2], turn)
                     running += 1
-                finished = self._clock.wait(self._inbox, self._pause(due, running, until), busy=bool(running))
+                if running and not is_late and self._clock.monotonic() >= until:
+                    is_late = True
+                    late()
+                pause = None if is_late else self._pause(due, running, until)
+                finished = self._clock.wait(self._inbox, pause, busy=bool(running))
                 if finished is None:
                     continue
                 running -= 1
@@ -51,6 +58,11 @@ class DueQueue(Generic[T]):
                 else:
                     heapq.heappush(due, (self._clock.monotonic() + after, next(number), item))
 
+    def pause(self, until: float) -> None:
+        """Let time pass until then (monotonic seconds), or until told to stop."""
+        while not self._over(until):
+            self._clock.wait(self._inbox, until - self._clock.monotonic(), busy=False)
+
     def _start(self, pool: ThreadPoolExecutor, item: T, turn: Callable[[T], float | None]) -> None:
         future = pool.submit(turn, item)
         future.add_done_callback(lambda done: self._inbox.put((item, done)))
@@ -59,7 +71,8 @@ class DueQueue(Generic[T]):
         return self._stopped or self._clock.monotonic() >= until
 
     def _pause(self, due: list[tuple[float, int, T]], running: int, until: float) -> float | None:
-        """Seconds until there may be something to start; None while only a running turn can change that."""
-        if not due or self._over(until) or running >= self._forks:
+        """Seconds until there may be something to start or to end; None while only a running turn can change that."""
+        if self._stopped:
             return None
-        return max(0.0, min(due[0][0], until) - self._clock.monotonic())
+        may_start = due and running < self._forks
+        return max(0.0, min(due[0][0] if may_start else until, until) - self._clock.monotonic())

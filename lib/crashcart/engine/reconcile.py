@@ -13,8 +13,10 @@ import msgspec
 
 from crashcart.clock import Clock
 from crashcart.engine.evidence import EvidenceKeeper
-from crashcart.errors import ApiRefused, FactUnreadable, HostKeyRefused, SudoDenied, TransportError, Unreachable
-from crashcart.events import Acted, Decided, Intended, Pinned, StepFinished, Stream
+from crashcart.engine.guard import ActGuard, Attempt
+from crashcart.engine.undo import UndoList
+from crashcart.errors import ApiRefused, FactUnreadable, Refused, SudoDenied, TransportError, Unreachable
+from crashcart.events import Acted, Decided, Intended, Pinned, Stream
 from crashcart.journal.recall import Recalled
 from crashcart.operations.base import (
     Act,
@@ -39,6 +41,7 @@ from crashcart.plan import PlannedStep
 from crashcart.results import Change, Evidence, Outcome, StepResult, Verdict
 from crashcart.retry import Patience
 from crashcart.secrets import encode_secret
+from crashcart.targets import Target
 from crashcart.transports.base import Session
 from crashcart.values import decode
 
@@ -88,21 +91,30 @@ class Doubt(msgspec.Struct, frozen=True):
     why: str
 
 
+class Surroundings(msgspec.Struct, frozen=True):
+    """What all reconcilers of a run share."""
+
+    stream: Stream
+    clock: Clock
+    keeper: EvidenceKeeper
+    guard: ActGuard
+
+
 class Reconciler:
-    """Drives one step of one target to its outcome."""
+    """Drives one step of one target to its outcome. ``health`` is how the target was when last looked at."""
 
     def __init__(
         self,
-        target: str,
+        target: Target,
         step: PlannedStep,
         operation: Operation[Any, Any, Any],
-        stream: Stream,
-        clock: Clock,
-        keeper: EvidenceKeeper,
+        surroundings: Surroundings,
+        undos: UndoList,
         recalled: Recalled | None = None,
     ) -> None:
-        self._target, self._step, self._operation = target, step, operation
-        self._stream, self._clock, self._keeper = stream, clock, keeper
+        self._target, self._step, self._operation, self._undos = target.name, step, operation, undos
+        self._stream, self._clock, self._keeper = surroundings.stream, surroundings.clock, surroundings.keeper
+        self._guard, self._on = surroundings.guard, target
         self._wish = decode(step.args, operation.wish)
         self._patience = Patience(attempts=step.attempts, deadline=step.deadline)
         self._started: float | None = None
@@ -118,6 +130,7 @@ class Reconciler:
         self._changes: list[Change] = []
         self._evidence: list[Evidence] = []
         self._last_decision = ("", "")
+        self.health = Verdict.UNKNOWN
         if recalled:
             self._recall(recalled)
 
@@ -127,8 +140,8 @@ class Reconciler:
             self._started = self._clock.monotonic()
         try:
             return self._turn(transport, may_act=may_act)
-        except HostKeyRefused as error:
-            return self._finish(Outcome.REFUSED, error.message, error.hint)
+        except Refused as error:
+            return self._finish(Outcome.FAILED if self._applied else Outcome.REFUSED, error.message, error.hint)
         except Unreachable as error:
             return self._finish(Outcome.UNREACHABLE, error.message, error.hint)
         except (SudoDenied, ApiRefused) as error:
@@ -189,6 +202,7 @@ class Reconciler:
             state, self._seen = self._seen, None
             return state
         state = self._operation.observe(transport, self._wish, self._looks)
+        self.health = self._operation.health(state, self._wish)
         if self._memory is None:
             self._memory = Memory(pin=state, goal=self._operation.goal(state, self._wish))
             pin, goal = (msgspec.to_builtins(part, enc_hook=encode_secret) for part in (state, self._memory.goal))
@@ -231,13 +245,25 @@ class Reconciler:
         hopeless = self._hopeless(action)
         if hopeless:
             return self._finish(Outcome.FAILED, hopeless)
+        guarded = self._guard.admit(Attempt(self._on, self._operation, self._wish, action, transport))
         if not self._gather(transport, action):
             return self._finish(Outcome.FAILED, f"no evidence could be kept, so not done: {action.summary}")
         self._tries[action.key] += 1
         self._attempts += 1
+        self._undos.register(self._step, action)
         self._intend(action)
-        result = self._operation.act(transport, action, self._wish)
+        try:
+            result = self._operation.act(guarded, action, self._wish)
+        except Refused as error:
+            self._forget(action, error)
+            raise
         return self._after_act(action, result)
+
+    def _forget(self, action: Action, refusal: Refused) -> None:
+        """A guard on the target itself said no: the act was certainly not done."""
+        self._attempts -= 1
+        self._withdraw(action)
+        self._stream.emit(Acted(self._target, self._step.name, action.key, "refused", refusal.message))
 
     def _hopeless(self, action: Action) -> str:
         once = action.effect in {Effect.ONCE, Effect.DESTROY}
@@ -272,8 +298,14 @@ class Reconciler:
                 action.proof,
                 tuple(sorted(self._looks)),
                 call,
+                action.undo,
             )
         )
+
+    def _withdraw(self, action: Action) -> None:
+        """Forget the undo of an act that was certainly not applied, unless an earlier one of the same key was."""
+        if self._memory is None or action.key not in self._memory.applied:
+            self._undos.withdraw(self._step, action.key)
 
     def _after_act(self, action: Action, result: ActResult) -> Turn:
         self._record(action, result)
@@ -282,11 +314,13 @@ class Reconciler:
                 self._accept(action, seen)
                 return Again(0.0)
             case NotApplied():
+                self._withdraw(action)
                 return Again(self._patience.pause(self._tries[action.key]))
             case InDoubt(why):
                 self._doubt = Doubt(action, self._clock.monotonic(), why)
                 return Again(self._patience.pause(1))
             case Rejected(why, hint):
+                self._withdraw(action)
                 return self._finish(Outcome.FAILED, f"{action.summary}: {why}", hint)
 
     def _record(self, action: Action, result: ActResult) -> None:
@@ -317,6 +351,7 @@ class Reconciler:
             return Again(min(1.0, window))
         if unmoved:
             self._record(doubt.action, NotApplied("nothing had changed at the end of the settle window"))
+            self._withdraw(doubt.action)
             self._doubt = None
             return None
         return self._finish(Outcome.UNKNOWN, f"{doubt.action.summary}: {doubt.why}; the target changed in another way since")
@@ -342,7 +377,6 @@ class Reconciler:
             evidence=tuple(self._evidence),
             changes=tuple(self._changes),
         )
-        self._stream.emit(StepFinished(self._target, result))
         return Finished(result)
 
     def _recall(self, recalled: Recalled) -> None:
@@ -352,6 +386,8 @@ class Reconciler:
         self._memory = Memory(pin=pin, goal=goal, applied=recalled.applied)
         self._acted_from = dict.fromkeys(recalled.applied, "")
         self._changes, self._attempts = list(recalled.changes), recalled.attempts
+        for key, undo in recalled.undos:
+            self._undos.restore(self._step, key, undo)
         if recalled.doubtful:
             self._looks = frozenset(recalled.looks)
             self._doubt = Doubt(recalled.doubtful, self._clock.monotonic(), "the run was interrupted during the act")

@@ -1,23 +1,46 @@
-"""The rollout: look at the whole selection in parallel, then act batch by batch, and stop when too much fails."""
+"""The rollout: look at the whole selection in parallel, then act batch by batch, stop when too much fails, and take back."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import msgspec
 
 from crashcart.clock import Clock
+from crashcart.engine.guard import ActGuard
 from crashcart.engine.limits import allowed_failures, batch_sizes
 from crashcart.engine.queue import DueQueue
 from crashcart.engine.sessions import Sessions
 from crashcart.engine.targetrun import TargetRun
 from crashcart.errors import Refused
-from crashcart.events import BatchStarted, Stream, Surveyed
+from crashcart.events import BatchStarted, GuardRefused, Soaking, Stream, Surveyed
 from crashcart.plan import Options, Plan
 from crashcart.results import BAD, Mode, Outcome, TargetResult
+from crashcart.values import Duration
+
+UNDO_TIME = 60.0
+"""Seconds that undos get when the run's own time is over."""
 
 Consent = Callable[[Sequence[TargetRun]], None]
 """Asked once, after the survey and before the first act. Raises ``Refused``."""
+
+
+class Capacity(Protocol):
+    """Says how many of a batch may be disturbed at the same time."""
+
+    def admit(
+        self, batch: Sequence[TargetRun], everyone: Sequence[TargetRun]
+    ) -> tuple[Sequence[TargetRun], Sequence[tuple[TargetRun, Refused]]]:
+        """Return those of a batch that may be acted on now, and those that may not at all, with the reason."""
+
+
+class Guarding(msgspec.Struct, frozen=True):
+    """The guards of a rollout: what is asked before the first act, before each batch, and before each act."""
+
+    consent: Consent
+    capacity: Capacity
+    act: ActGuard
 
 
 class Stopped(msgspec.Struct, frozen=True):
@@ -28,25 +51,37 @@ class Stopped(msgspec.Struct, frozen=True):
 
 
 class Rollout:
-    """Takes all targets of one plan to their outcomes."""
+    """Takes all targets of one plan to their outcomes. ``grace``: seconds that undos get after an interrupt."""
 
     def __init__(
-        self, plan: Plan, options: Options, runs: Sequence[TargetRun], sessions: Sessions, stream: Stream, clock: Clock
+        self,
+        plan: Plan,
+        options: Options,
+        runs: Sequence[TargetRun],
+        sessions: Sessions,
+        stream: Stream,
+        clock: Clock,
+        guarding: Guarding,
+        *,
+        grace: float = UNDO_TIME,
     ) -> None:
-        self._plan, self._options = plan, options
+        self._plan, self._options, self._grace = plan, options, grace
         self._runs = list(runs)
-        self._sessions, self._stream, self._clock = sessions, stream, clock
+        self._sessions, self._stream, self._clock, self._guarding = sessions, stream, clock, guarding
         self._queue: DueQueue[TargetRun] = DueQueue(clock, options.forks)
         self._until = clock.monotonic() + options.deadline
+        self._is_cut = False
         self.stopped: Stopped | None = None
 
     def interrupt(self, why: str) -> None:
-        """Stop from a signal handler: start nothing more."""
-        self.stopped = self.stopped or Stopped(why, interrupted=True)
+        """Stop from a signal handler: start nothing more but undos; the second time, not even those."""
+        self._is_cut = bool(self.stopped and self.stopped.interrupted)
+        if not self._is_cut:
+            self.stopped = Stopped(why, interrupted=True)
         self._queue.stop()
 
-    def run(self, consent: Consent) -> list[TargetResult]:
-        """Survey, ask, act. Every target of the plan has a result afterwards."""
+    def run(self) -> list[TargetResult]:
+        """Survey, ask, act, take back. Every target of the plan has a result afterwards."""
         for run in self._runs:
             if run.plan.skip:
                 run.leave_out(run.plan.skip)
@@ -55,7 +90,7 @@ class Rollout:
         self._stream.emit(Surveyed(tuple(run.name for run in ready)))
         if self._options.mode is Mode.CHECK:
             self._report_wishes(ready)
-        elif ready and self._may_begin() and self._consents(consent, ready):
+        elif ready and self._may_begin() and self._consents(ready):
             self._act_in_batches(ready)
         self._end_the_rest()
         return [run.result for run in self._runs if run.result]
@@ -65,13 +100,15 @@ class Rollout:
             transport = self._sessions.take(run.plan.target)
             try:
                 after = run.turn(transport, may_act=may_act)
+                if run.result:
+                    self._guarding.act.release(run.plan.target, transport)
             finally:
                 self._sessions.rest(run.plan.target)
             if run.result:
                 self._sessions.close(run.plan.target)
             return after
 
-        for _ in self._queue.drain(runs, turn, self._until):
+        for _ in self._queue.drain(runs, turn, self._until, self._sessions.cancel):
             pass
 
     def _report_wishes(self, ready: Sequence[TargetRun]) -> None:
@@ -88,7 +125,35 @@ class Rollout:
             batch = ready[begin : begin + size]
             begin += size
             self._stream.emit(BatchStarted(number, len(sizes), tuple(run.name for run in batch)))
-            self._drive(batch, may_act=True)
+            self._act_on(batch)
+            self._soak(number, batch)
+
+    def _act_on(self, batch: Sequence[TargetRun]) -> None:
+        """Act on a batch, as many at a time as capacity allows."""
+        waiting = list(batch)
+        while waiting and not self._over() and not self._too_many_failures():
+            admitted, refused = self._guarding.capacity.admit(waiting, self._runs)
+            for run, refusal in refused:
+                self._refuse(run, refusal)
+            if not admitted and not refused:
+                return
+            self._drive(admitted, may_act=True)
+            waiting = [run for run in waiting if run.result is None and run not in admitted]
+
+    def _refuse(self, run: TargetRun, refusal: Refused) -> None:
+        self._stream.emit(GuardRefused(run.name, refusal.message))
+        run.leave_out(refusal.message, Outcome.REFUSED, refusal.hint)
+
+    def _soak(self, number: int, batch: Sequence[TargetRun]) -> None:
+        """Leave a batch alone for a while, then verify it once more."""
+        seconds = 0.0 if self._options.break_glass else float(Duration.parse(self._plan.rollout.soak))
+        changed = [run for run in batch if run.result and run.result.outcome is Outcome.CHANGED]
+        if not seconds or not changed:
+            return
+        self._stream.emit(Soaking(number, seconds))
+        self._queue.pause(min(self._clock.monotonic() + seconds, self._until))
+        if not self._over():
+            self._drive([run for run in changed if run.verify_again()], may_act=True)
 
     def _may_begin(self) -> bool:
         return not self._over() and not self._too_many_failures("before any act; ")
@@ -107,9 +172,9 @@ class Rollout:
             self.stopped = Stopped(f"stopped {when}{names}; to go on nevertheless: --max-failures {len(bad)}")
         return len(bad) > allowed
 
-    def _consents(self, consent: Consent, ready: Sequence[TargetRun]) -> bool:
+    def _consents(self, ready: Sequence[TargetRun]) -> bool:
         try:
-            consent(ready)
+            self._guarding.consent(ready)
         except Refused as refusal:
             for run in ready:
                 run.leave_out(refusal.message, Outcome.REFUSED, refusal.hint)
@@ -121,3 +186,15 @@ class Rollout:
         why = self.stopped.why if self.stopped else "not reached"
         for run in self._runs:
             run.interrupt(why)
+        self._take_back([run for run in self._runs if run.result is None])
+
+    def _take_back(self, runs: Sequence[TargetRun]) -> None:
+        """Give undos the time that there is; what is not taken back by then is owed."""
+        interrupted = bool(self.stopped and self.stopped.interrupted)
+        time = self._grace if interrupted else UNDO_TIME
+        if runs and not self._is_cut:
+            self._queue, self._until = DueQueue(self._clock, self._options.forks), self._clock.monotonic() + time
+            if not self._is_cut:
+                self._drive(runs, may_act=True)
+        for run in runs:
+            run.owe("cut short" if self._is_cut else f"not done within {time:.0f} s")

@@ -13,12 +13,13 @@ import msgspec
 
 from crashcart.clock import Clock
 from crashcart.engine.evidence import EvidenceKeeper, EvidenceStore
-from crashcart.engine.reconcile import Reconciler
-from crashcart.engine.rollout import Consent, Rollout
+from crashcart.engine.reconcile import Reconciler, Surroundings
+from crashcart.engine.rollout import UNDO_TIME, Guarding, Rollout
 from crashcart.engine.sessions import Sessions
 from crashcart.engine.targetrun import TargetRun
+from crashcart.engine.undo import UndoList, UndoMarks
 from crashcart.events import Observer, RunFinished, Stream
-from crashcart.journal.recall import Recalled
+from crashcart.journal.recall import Begun, Recalled
 from crashcart.operations import find_operation
 from crashcart.plan import Options, Plan, PlannedStep, TargetPlan
 from crashcart.results import TargetResult, exit_code, summarize, worst
@@ -27,6 +28,13 @@ from crashcart.transports.base import Opener
 
 class Record(EvidenceStore, Observer, Protocol):
     """A run's folder: takes the events and keeps the evidence."""
+
+
+class Past(msgspec.Struct, frozen=True):
+    """What an earlier process of the same run has left: where each step stood, and the undos that it began."""
+
+    steps: Mapping[tuple[str, str], Recalled] = {}
+    begun: Mapping[str, Begun] = {}
 
 
 class Verdicts(msgspec.Struct, frozen=True):
@@ -51,40 +59,48 @@ class Run:
         record: Record,
         stream: Stream,
         clock: Clock,
-        recalled: Mapping[tuple[str, str], Recalled] | None = None,
+        guarding: Guarding,
+        marks: UndoMarks,
+        run: str,
+        past: Past | None = None,
+        grace: float = UNDO_TIME,
     ) -> None:
-        self._plan, self._options, self._clock = plan, options, clock
-        self._stream = stream
-        self._keeper = EvidenceKeeper(record, stream)
-        self._recalled = recalled or {}
+        self._plan, self._options, self._clock, self._stream = plan, options, clock, stream
+        self._surroundings = Surroundings(stream, clock, EvidenceKeeper(record, stream), guarding.act)
+        self._past = past or Past()
         self._sessions = Sessions(connect, limit=2 * options.forks)
-        runs = [TargetRun(target, self._reconciler, stream) for target in plan.targets]
-        self._rollout = Rollout(plan, options, runs, self._sessions, stream, clock)
-        self._signals = 0
+        runs = [self._target_run(run, target, marks) for target in plan.targets]
+        self._rollout = Rollout(plan, options, runs, self._sessions, stream, clock, guarding, grace=grace)
 
-    def execute(self, consent: Consent) -> Verdicts:
+    def execute(self) -> Verdicts:
         """Take every target to its outcome. Raises ``JournalError`` when the record cannot be kept."""
         began = self._clock.monotonic()
-        with _signals(self._interrupt):
+        with _signals(self.interrupt):
             try:
-                results = tuple(self._rollout.run(consent))
+                results = tuple(self._rollout.run())
             finally:
                 self._sessions.close_all()
         return self._conclude(results, self._clock.monotonic() - began)
 
-    def _reconciler(self, target: TargetPlan, step: PlannedStep) -> Reconciler:
-        name = target.target.name
-        recalled = self._recalled.get((name, step.name))
-        operation = find_operation(step.operation)
-        return Reconciler(name, step, operation, self._stream, self._clock, self._keeper, recalled)
+    def _target_run(self, run: str, plan: TargetPlan, marks: UndoMarks) -> TargetRun:
+        target = plan.target
+        undos = UndoList(run, target.name, target.key, marks)
+        begun = self._past.begun.get(target.name)
+        return TargetRun(plan, self._reconciler, self._stream, undos, on_failure=self._plan.on_failure, begun=begun)
 
-    def _interrupt(self) -> None:
-        """First signal: start nothing more, end what is in flight. The run then ends by itself, with a whole journal."""
-        self._signals += 1
-        if self._signals == 1:
-            self._rollout.interrupt("interrupted")
-            # Cancelling talks to hosts; a signal handler must return at once.
-            threading.Thread(target=self._sessions.cancel, daemon=True).start()
+    def _reconciler(self, target: TargetPlan, step: PlannedStep, undos: UndoList) -> Reconciler:
+        recalled = self._past.steps.get((target.target.name, step.name))
+        operation = find_operation(step.operation)
+        return Reconciler(target.target, step, operation, self._surroundings, undos, recalled)
+
+    def interrupt(self) -> None:
+        """The first signal ends what is in flight and leaves undos some time, the second takes that time away.
+
+        The run ends by itself either way, with a whole journal.
+        """
+        self._rollout.interrupt("interrupted")
+        # Cancelling talks to hosts; a signal handler must return at once.
+        threading.Thread(target=self._sessions.cancel, daemon=True).start()
 
     def _conclude(self, results: tuple[TargetResult, ...], duration: float) -> Verdicts:
         stopped = self._rollout.stopped

@@ -14,14 +14,14 @@ import platformdirs
 
 from crashcart.clock import Clock
 from crashcart.errors import BadInput, JournalError, Refused, nearest
-from crashcart.events import AnyEvent, Intended, RunFinished, RunResumed, RunStarted
+from crashcart.events import AnyEvent, Intended, RunFinished, RunResumed, RunStarted, UndoBegun, UndoOwed
 from crashcart.journal.index import append_to_index
 from crashcart.journal.lines import ORIGIN, Head, digest, encode_line, read_lines, torn_bytes
 from crashcart.results import Evidence
 
 EVENTS = "events.jsonl"
 
-_SYNCED = (RunStarted, RunResumed, Intended, RunFinished)
+_SYNCED = (RunStarted, RunResumed, Intended, UndoBegun, UndoOwed, RunFinished)
 """Events that must be on the disk before anything else happens."""
 
 

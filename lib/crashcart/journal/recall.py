@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from crashcart.errors import JournalError
-from crashcart.events import Acted, AnyEvent, Intended, Pinned, RunFinished, RunStarted, TargetFinished
+from crashcart.events import (
+    Acted,
+    AnyEvent,
+    Intended,
+    Pinned,
+    RunFinished,
+    RunStarted,
+    StepFinished,
+    TargetFinished,
+    UndoBegun,
+)
 from crashcart.journal.index import indexed_hash
 from crashcart.journal.lines import Altered, Line, read_lines
+from crashcart.journal.undos import make_owed
 from crashcart.operations.base import Action, Effect
-from crashcart.results import EXIT_FAILED, EXIT_OK, EXIT_UNKNOWN, Change, TargetResult
+from crashcart.plan import OnFailure, OwedUndo, Undo
+from crashcart.results import EXIT_FAILED, EXIT_OK, EXIT_UNKNOWN, GOOD, Change, Phase, StepResult, TargetResult
 from crashcart.transports.base import Command
 
 
 class Recalled(msgspec.Struct, frozen=True):
     """Where a step stood: its pin and goal as they were written, the acts that took effect, and the one in doubt.
 
-    ``looks`` are the dearer facts that the last act was chosen from.
+    ``looks`` are the dearer facts that the last act was chosen from, ``undos`` how its acts are taken back, by their keys.
     """
 
     pin: Any
@@ -30,6 +42,15 @@ class Recalled(msgspec.Struct, frozen=True):
     changes: tuple[Change, ...] = ()
     attempts: int = 0
     looks: tuple[str, ...] = ()
+    undos: tuple[tuple[str, Undo], ...] = ()
+
+
+class Begun(msgspec.Struct, frozen=True):
+    """Undos that were begun on a target, why, and the results of the steps before them."""
+
+    why: str
+    undos: tuple[OwedUndo, ...]
+    done: tuple[StepResult, ...]
 
 
 class PastRun(msgspec.Struct, frozen=True):
@@ -75,6 +96,48 @@ class PastRun(msgspec.Struct, frozen=True):
                 by_step.setdefault((event.target, event.step), []).append(event)
         return {place: _recall_step(events) for place, events in by_step.items() if isinstance(events[0], Pinned)}
 
+    def begun(self) -> dict[str, Begun]:
+        """Return, by target, the undos that were begun there and what the steps before them had come to."""
+        found: dict[str, Begun] = {}
+        steps: dict[str, dict[str, StepResult]] = {}
+        for line in self.lines:
+            event = line.event
+            if isinstance(event, StepFinished) and event.result.phase is not Phase.UNDO:
+                steps.setdefault(event.target, {})[event.result.name] = event.result
+            elif isinstance(event, UndoBegun):
+                found[event.target] = Begun(event.why, event.undos, tuple(steps.get(event.target, {}).values()))
+        return found
+
+    def undoable(self, target: str) -> tuple[OwedUndo, ...]:
+        """Return how the acts of this run on a target are taken back, newest first, without those that were."""
+        begun, settled = self.begun().get(target), self._undone(target)
+        undos = begun.undos if begun else tuple(reversed(list(self._applied_undos(target))))
+        return tuple(undo for undo in undos if undo.steps[-1].name not in settled)
+
+    def owed(self, target: str) -> tuple[OwedUndo, ...]:
+        """Return what this run should have taken back on a target and did not, newest first.
+
+        A target that came to a good end owes nothing, nor does one of a run that was told to keep its acts.
+        """
+        if self.started.plan.on_failure is OnFailure.KEEP:
+            return ()
+        ended = self.finished or any(result.name == target for result in self.results)
+        return () if ended and target not in self.begun() else self.undoable(target)
+
+    def _applied_undos(self, target: str) -> Iterator[OwedUndo]:
+        steps = {
+            step.name: step for plan in self.started.plan.targets for step in plan.all_steps if plan.target.name == target
+        }
+        for (name, step), recalled in self.recall().items():
+            if name == target and step in steps:
+                for number, (_, undo) in enumerate(recalled.undos, start=1):
+                    yield make_owed(self.started.run, target, steps[step], undo, number)
+
+    def _undone(self, target: str) -> set[str]:
+        finished = (line.event for line in self.lines if isinstance(line.event, StepFinished))
+        undone = (event.result for event in finished if event.target == target and event.result.phase is Phase.UNDO)
+        return {result.name for result in undone if result.outcome in GOOD}
+
 
 class Verification(msgspec.Struct, frozen=True):
     """What ``runs.verify`` found: its exit code and why."""
@@ -110,6 +173,7 @@ def _recall_step(events: Sequence[AnyEvent]) -> Recalled:
         changes=_changes(intents, applied),
         attempts=len(intents),
         looks=intents[-1].looks if intents else (),
+        undos=_undos(events),
     )
 
 
@@ -124,10 +188,21 @@ def _doubtful(events: Iterable[AnyEvent]) -> Action | None:
     return _action(open_intent) if open_intent else None
 
 
+def _undos(events: Iterable[AnyEvent]) -> tuple[tuple[str, Undo], ...]:
+    """Tell how each act is taken back that was applied, or may have been."""
+    found: dict[str, Undo] = {}
+    for event in events:
+        if isinstance(event, Intended) and event.undo:
+            found[event.key] = event.undo
+        elif isinstance(event, Acted) and event.result not in {"applied", "in_doubt"}:
+            found.pop(event.key, None)
+    return tuple(found.items())
+
+
 def _action(intent: Intended) -> Action:
     """Rebuild the act for judging it; it is not sent again, so its call is left out."""
     call = Command("")
-    return Action(intent.key, Effect(intent.effect), intent.summary, intent.only_if, call, intent.changes)
+    return Action(intent.key, Effect(intent.effect), intent.summary, intent.only_if, call, intent.changes, undo=intent.undo)
 
 
 def _changes(intents: Sequence[Intended], applied: Sequence[str]) -> tuple[Change, ...]:

@@ -22,6 +22,7 @@ from crashcart.errors import (
     TransportError,
     Unreachable,
 )
+from crashcart.plan import Undo
 from crashcart.results import Change, Evidence, Verdict
 from crashcart.transports.base import ApiCall, CloudTransport, Command, CommandResult, Transport
 
@@ -39,14 +40,6 @@ class Effect(StrEnum):
     CONVERGE = "converge"
     ONCE = "once"
     DESTROY = "destroy"
-
-
-class Undo(msgspec.Struct, frozen=True):
-    """How an act is taken back: an operation and its arguments, absolute, so that the same loop can run and verify it."""
-
-    operation: str
-    args: dict[str, Any]
-    summary: str
 
 
 class Action(msgspec.Struct, frozen=True):

@@ -81,6 +81,10 @@ class RestartUnit(HostOperation[RestartWish, UnitState, RestartGoal]):
         """See a restart in its job, or in the new invocation."""
         return bool(state.job) or state.invocation != action.only_if.partition(" ")[2]
 
+    def health(self, state: UnitState, wish: RestartWish) -> Verdict:
+        """Call a unit healthy that is active and whose health URL, where there is one, answers well."""
+        return Verdict.HEALTHY if state.active == "active" and state.answer in WORKING else Verdict.DOWN
+
     def evidence(self, action: Action, wish: RestartWish) -> Command:
         """Keep the unit's status and journal, and what the kernel says of memory."""
         return Command(EVIDENCE, (wish.unit,), timeout=10)

@@ -224,6 +224,8 @@ def _act(scene: Scene, key: str, *, reset: bool) -> Act:
         only_if=token,
         call=Command(RESTART, (state.name, token, "reset" if reset else ""), timeout=20),
         changes=(Change(state.name, before, "active"),),
+        disturbs=True,
+        budget="restart",
     )
     return Act(action)
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from crashcart.errors import BadInput
 from crashcart.operations import find_operation
 from crashcart.operations.base import Operation
-from crashcart.plan import Plan, PlannedStep, Rollout, TargetPlan
+from crashcart.plan import Condition, Plan, PlannedStep, Rollout, TargetPlan, UndoPolicy
 from crashcart.playbooks.params import parse_value
 from crashcart.playbooks.render import Renderer
 from crashcart.playbooks.schema import Playbook, StepSpec
@@ -43,8 +44,11 @@ class Compiler:
         self._operations = {step.operation: self._find(step) for step in (*playbook.steps, *playbook.verify)}
         self._decoded: set[tuple[str, bytes]] = set()
 
-    def plan(self, selection: Selection, rollout: Rollout) -> Plan:
-        """Compile for every target of the selection. Raises ``BadInput`` naming flag, variable or file and line."""
+    def plan(self, selection: Selection, rollout: Rollout, peers: Sequence[Target] = ()) -> Plan:
+        """Compile for every target of the selection. Raises ``BadInput`` naming flag, variable or file and line.
+
+        ``peers`` are other targets of the same groups, which are only ever looked at.
+        """
         flags = {name: self._value(name, raw, f"--{_dashed(name)}") for name, raw in self._given.items()}
         self._require(flags)
         targets = tuple(self._target(target, flags) for target in selection.targets)
@@ -55,8 +59,15 @@ class Compiler:
             targets=targets,
             parameters={name: flags.get(name, spec.default) for name, spec in self._playbook.params.items()},
             rollout=rollout,
-            read_only=all(operation.reads_only for operation in self._operations.values()),
+            read_only=self.is_read_only,
+            on_failure=self._playbook.on_failure,
+            peers=tuple(self._target(peer, flags) for peer in peers if peer.kind in self._playbook.kinds),
         )
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether the playbook only looks."""
+        return all(operation.reads_only for operation in self._operations.values())
 
     def _find(self, step: StepSpec) -> Operation[Any, Any, Any]:
         try:
@@ -123,7 +134,21 @@ class Compiler:
             attempts=step.retry.attempts,
             deadline=float(Duration.parse(step.retry.deadline)),
             skip=skip,
+            undo=UndoPolicy() if skip else self._undo(step, context),
         )
+
+    def _undo(self, step: StepSpec, context: Mapping[str, Any]) -> UndoPolicy:
+        deadline, when = float(Duration.parse(step.undo.deadline)), step.undo.when
+        if when is None:
+            return UndoPolicy(deadline=deadline)
+        judge = replace(step, operation=when.operation, args=when.args)
+        operation = self._find(judge)
+        if not operation.reads_only:
+            raise self._wrong(step, f"undo.when: {when.operation} changes something; a condition only looks")
+        self._operations[when.operation] = operation
+        args = self._guarded(self._where(step), lambda: self._renderer.render(when.args, context))
+        self._check_wish(judge, args)
+        return UndoPolicy(Condition(when.operation, args), deadline)
 
     def _check_wish(self, step: StepSpec, args: Mapping[str, Any]) -> None:
         """Check arguments against the operation's wish, once for all targets that have the same ones."""

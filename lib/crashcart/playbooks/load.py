@@ -10,17 +10,20 @@ from typing import Any, TypeVar
 import msgspec
 
 from crashcart.errors import BadInput, nearest
-from crashcart.plan import Rollout
+from crashcart.plan import OnFailure, Rollout
 from crashcart.playbooks.params import unknown_type
 from crashcart.playbooks.schema import (
     DRILL_KEYS,
     PLAYBOOK_KEYS,
     STEP_KEYS,
+    UNDO_KEYS,
+    ConditionSpec,
     Drill,
     ParamSpec,
     Playbook,
     RetrySpec,
     StepSpec,
+    UndoSpec,
     VariantSpec,
 )
 from crashcart.values import Duration
@@ -58,9 +61,11 @@ class _Reader:
             source=self._text("source") if "source" in top else "",
             kinds=tuple(str(kind) for kind in self._list(("kinds",))),
             params={key: self._param(key) for key in self.mapping(("params",))} if "params" in top else {},
-            rollout=self._record(("rollout",), Rollout) if "rollout" in top else Rollout(),
+            rollout=self._rollout() if "rollout" in top else Rollout(),
             steps=self._steps("steps"),
             verify=self._steps("verify") if "verify" in top else (),
+            on_failure=self._on_failure() if "on_failure" in top else OnFailure.UNDO,
+            approval=dict(self.mapping(("approval",))) if "approval" in top else None,
         )
 
     def drill(self, name: str) -> Drill:
@@ -106,13 +111,10 @@ class _Reader:
 
     def _step(self, place: tuple[Key, ...]) -> StepSpec:
         body = self.mapping(place)
-        operations = [key for key in body if "." in key]
         extra = [key for key in body if "." not in key and key not in STEP_KEYS]
         if extra:
             raise self._unknown((*place, extra[0]), extra[0], STEP_KEYS)
-        if len(operations) != 1:
-            raise self._error(place, f"a step has exactly one operation such as disk.reclaim, got {operations or 'none'}")
-        operation = operations[0]
+        operation = self._operation(place)
         line, column = self._document.at((*place, operation))
         return StepSpec(
             operation=operation,
@@ -120,17 +122,49 @@ class _Reader:
             name=str(body.get("name", operation)),
             when=str(body.get("when", "")),
             retry=self._retry(place) if "retry" in body else RetrySpec(),
+            undo=self._undo((*place, "undo")) if "undo" in body else UndoSpec(),
             line=line,
             column=column,
         )
 
+    def _operation(self, place: tuple[Key, ...]) -> str:
+        operations = [key for key in self.mapping(place) if "." in key]
+        if len(operations) != 1:
+            raise self._error(place, f"a step has exactly one operation such as disk.reclaim, got {operations or 'none'}")
+        return operations[0]
+
     def _retry(self, place: tuple[Key, ...]) -> RetrySpec:
         retry = self._record((*place, "retry"), RetrySpec)
-        try:
-            Duration.parse(retry.deadline)
-        except ValueError as error:
-            raise self._error((*place, "retry", "deadline"), str(error)) from error
+        self._check_duration((*place, "retry", "deadline"), retry.deadline)
         return retry
+
+    def _undo(self, place: tuple[Key, ...]) -> UndoSpec:
+        self._only(place, UNDO_KEYS)
+        body = self.mapping(place)
+        deadline = str(body.get("deadline", UndoSpec().deadline))
+        self._check_duration((*place, "deadline"), deadline)
+        if "when" not in body:
+            return UndoSpec(deadline=deadline)
+        operation = self._operation((*place, "when"))
+        condition = ConditionSpec(operation, dict(self.mapping((*place, "when", operation))))
+        return UndoSpec(condition, deadline)
+
+    def _rollout(self) -> Rollout:
+        rollout = self._record(("rollout",), Rollout)
+        self._check_duration(("rollout", "soak"), rollout.soak)
+        return rollout
+
+    def _on_failure(self) -> OnFailure:
+        word = self._text("on_failure")
+        if word not in set(OnFailure):
+            raise self._error(("on_failure",), f"expected {' or '.join(OnFailure)}, got {word!r}")
+        return OnFailure(word)
+
+    def _check_duration(self, place: tuple[Key, ...], text: str) -> None:
+        try:
+            Duration.parse(text)
+        except ValueError as error:
+            raise self._error(place, str(error)) from error
 
     def _record(self, place: tuple[Key, ...], record: type[R]) -> R:
         """Read a mapping as a record, naming the key that is unknown or wrong."""

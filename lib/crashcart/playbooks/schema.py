@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from crashcart.plan import Rollout
+from crashcart.plan import OnFailure, Rollout
 
 
 class ParamSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -27,6 +27,20 @@ class RetrySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     deadline: str = "5m"
 
 
+class ConditionSpec(msgspec.Struct, frozen=True):
+    """A read-only operation that has to be ok."""
+
+    operation: str
+    args: dict[str, Any]
+
+
+class UndoSpec(msgspec.Struct, frozen=True):
+    """How a step's acts are taken back when the target fails: only ``when`` something holds, and within a time."""
+
+    when: ConditionSpec | None = None
+    deadline: str = "60s"
+
+
 class StepSpec(msgspec.Struct, frozen=True):
     """One operation with its arguments; ``line`` and ``column`` say where it stands in the file."""
 
@@ -35,6 +49,7 @@ class StepSpec(msgspec.Struct, frozen=True):
     name: str
     when: str = ""
     retry: RetrySpec = RetrySpec()
+    undo: UndoSpec = UndoSpec()
     line: int = 0
     column: int = 0
 
@@ -51,6 +66,8 @@ class Playbook(msgspec.Struct, frozen=True):
     params: dict[str, ParamSpec] = {}
     rollout: Rollout = Rollout()
     verify: tuple[StepSpec, ...] = ()
+    on_failure: OnFailure = OnFailure.UNDO
+    approval: dict[str, Any] | None = None
 
 
 class CheckSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -82,6 +99,7 @@ class Drill(msgspec.Struct, frozen=True):
     source: str = ""
 
 
-PLAYBOOK_KEYS = ("summary", "source", "kinds", "params", "rollout", "steps", "verify")
-STEP_KEYS = ("name", "when", "retry")
+PLAYBOOK_KEYS = ("summary", "source", "kinds", "params", "rollout", "steps", "verify", "on_failure", "approval")
+STEP_KEYS = ("name", "when", "retry", "undo")
+UNDO_KEYS = ("when", "deadline")
 DRILL_KEYS = ("playbook", "variants", "collateral")

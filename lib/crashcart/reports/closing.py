@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from crashcart.events import RunFinished, RunStarted
+from crashcart.events import RunFinished, RunStarted, UndoOwed
+from crashcart.plan import OwedUndo
 from crashcart.reports.banner import mode_word
 from crashcart.reports.commands import Commands
 from crashcart.reports.diff import changes_lines, evidence_lines
@@ -56,10 +57,15 @@ class Closing(msgspec.Struct, frozen=True):
     wishes: tuple[Notice, ...]
     notices: tuple[Notice, ...]
     following: tuple[NextStep, ...]
+    owed: tuple[Notice, ...] = ()
 
 
 def make_closing(
-    started: RunStarted, results: Sequence[TargetResult], ended: RunFinished | None, commands: Commands
+    started: RunStarted,
+    results: Sequence[TargetResult],
+    ended: RunFinished | None,
+    commands: Commands,
+    owed: Sequence[UndoOwed] = (),
 ) -> Closing:
     """Make the end of a report; ``ended`` is None when the run broke off without its last record."""
     status = ended.status if ended else "unfinished"
@@ -76,7 +82,14 @@ def make_closing(
         wishes=tuple(_wish(result) for result in ordered if result.outcome is Outcome.WOULD_CHANGE),
         notices=(*_notices([result for result in ordered if result.outcome not in FINE]), *_open(started, results)),
         following=tuple(Guide(started, ordered, commands).steps(status)),
+        owed=tuple(_owed(event, undo, commands) for event in owed for undo in event.undos),
     )
+
+
+def _owed(event: UndoOwed, undo: OwedUndo, commands: Commands) -> Notice:
+    """Say what should have been taken back and was not: nothing in a report may be louder."""
+    message = ": ".join(part for part in (f"NOT TAKEN BACK: {visible(undo.summary)}", visible(event.why)) if part)
+    return Notice("UNDO OWED", visible(event.target), message, Tone.BAD, hint=commands.runs("undo", undo.run))
 
 
 def _title(started: RunStarted, ended: RunFinished | None) -> str:

@@ -67,8 +67,11 @@ class Commands:
 
 def _rebuilt(started: RunStarted) -> Iterator[str]:
     plan, options = started.plan, started.options
-    yield from (PROGRAMS[0], plan.playbook, _HOSTS, plan.pattern)
-    yield from _parameter_flags(plan.parameters)
+    if plan.playbook.startswith("runs."):
+        yield from (PROGRAMS[0], plan.playbook, str(plan.parameters["run"]))
+    else:
+        yield from (PROGRAMS[0], plan.playbook, _HOSTS, plan.pattern)
+        yield from _parameter_flags(plan.parameters)
     for flag, value in (("--reason", options.reason), ("--incident", options.incident)):
         yield from (flag, value) if value else ()
     if options.mode is Mode.CHECK:

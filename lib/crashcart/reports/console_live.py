@@ -15,7 +15,14 @@ from crashcart.clock import Clock
 from crashcart.events import AnyEvent, RunFinished, RunStarted, Surveyed
 from crashcart.reports.banner import Banner
 from crashcart.reports.board import Board
-from crashcart.reports.console_views import banner_view, board_view, closing_view, following_lines, line_view
+from crashcart.reports.console_views import (
+    banner_view,
+    board_view,
+    closing_view,
+    following_lines,
+    line_view,
+    owed_view,
+)
 from crashcart.reports.telling import Source, Telling
 from crashcart.results import Mode
 
@@ -107,6 +114,8 @@ class _View:
         # Commands, path and hash are not wrapped here: a terminal that wraps them itself lets them be copied whole.
         for line in following_lines(closing):
             self._console.print(line, soft_wrap=True)
+        for view in owed_view(closing):
+            self._console.print(view)
         path, last_hash = self._telling.record
         self._console.print(Text(f"\njournal {path}\nsha256  {last_hash}", style="dim"), soft_wrap=True)
 

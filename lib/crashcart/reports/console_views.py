@@ -91,6 +91,13 @@ def following_lines(closing: Closing) -> Iterator[Text]:
         yield Text(f"    {step.command}", style="cyan")
 
 
+def owed_view(closing: Closing) -> Iterator[RenderableType]:
+    """Draw what was not taken back, as loud as the terminal can: each on a bar of its own."""
+    for notice in closing.owed:
+        text = Text(f" {notice.word} {notice.sentence} ", style=_LOUD[Tone.BAD])
+        yield Group(_Bar(text), Text(f"    {notice.hint}", style="cyan"))
+
+
 class _Bar:
     """A text in the middle of a bar of its own colour, as wide as the terminal."""
 

@@ -16,15 +16,19 @@ from crashcart.events import (
     Intended,
     RunResumed,
     RunStarted,
+    Soaking,
     StepFinished,
     Surveyed,
     TargetFinished,
+    UndoBegun,
+    UndoOwed,
 )
 from crashcart.plan import TargetPlan
 from crashcart.reports.diff import step_lines
 from crashcart.reports.text import counted, listed, visible
 from crashcart.reports.tones import ACT_TONES, OUTCOME_TONES, Tone
 from crashcart.results import Outcome, Phase, TargetResult
+from crashcart.values import format_span
 
 _PATIENT = {"wait": "waiting", "unknown": "unsure"}
 """Decisions that mean looking again, and the words for it."""
@@ -74,6 +78,14 @@ class Story:
                 yield Line("act", self._acts[target], Tone.CHANGED, visible(target))
             case Acted():
                 yield self._acted(event)
+            case UndoBegun(target, why, undos):
+                what = ", ".join(visible(undo.summary) for undo in undos)
+                yield Line("undo", f"taking back: {what}, because: {visible(why)}", Tone.WARNING, visible(target))
+            case UndoOwed(target, why, undos):
+                what = ", ".join(visible(undo.summary) for undo in undos)
+                yield Line("UNDO OWED", f"not taken back: {what}: {visible(why)}", Tone.BAD, visible(target))
+            case Soaking(_, seconds):
+                yield Line("soak", f"left alone for {format_span(seconds)}, then verified again", Tone.QUIET)
             case StepFinished():
                 yield from self._step(event)
             case TargetFinished(result):

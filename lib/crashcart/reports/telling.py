@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from crashcart.events import AnyEvent, RunFinished, RunStarted, TargetFinished
+from crashcart.events import AnyEvent, RunFinished, RunStarted, TargetFinished, UndoOwed
 from crashcart.reports.banner import Banner, make_banner
 from crashcart.reports.closing import Closing, make_closing
 from crashcart.reports.commands import Commands
@@ -36,6 +36,7 @@ class Telling:
         self._commands = Commands.of(started, source.command)
         self._story = Story(started)
         self._results: dict[str, TargetResult] = {}
+        self._owed: dict[str, UndoOwed] = {}
         self.is_over = False
 
     def banner(self, began: datetime) -> Banner:
@@ -51,6 +52,8 @@ class Telling:
         """Take note of an event and return its lines."""
         if isinstance(event, TargetFinished):
             self._results[event.result.name] = event.result
+        elif isinstance(event, UndoOwed):
+            self._owed[event.target] = event
         return list(self._story.tell(event))
 
     def end(self, ended: RunFinished | None) -> Closing:
@@ -58,4 +61,4 @@ class Telling:
         self.is_over = True
         names = (plan.target.name for plan in self.started.plan.targets)
         results = [self._results[name] for name in names if name in self._results]
-        return make_closing(self.started, results, ended, self._commands)
+        return make_closing(self.started, results, ended, self._commands, list(self._owed.values()))

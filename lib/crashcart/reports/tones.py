@@ -40,7 +40,13 @@ VERDICT_TONES = {
 }
 """Every verdict, worst first."""
 
-ACT_TONES = {"applied": Tone.CHANGED, "not_applied": Tone.WARNING, "in_doubt": Tone.UNSURE, "rejected": Tone.BAD}
+ACT_TONES = {
+    "applied": Tone.CHANGED,
+    "not_applied": Tone.WARNING,
+    "in_doubt": Tone.UNSURE,
+    "rejected": Tone.BAD,
+    "refused": Tone.WARNING,
+}
 """What can come of an act."""
 
 FINE = frozenset({Outcome.OK, Outcome.CHANGED, Outcome.WOULD_CHANGE})

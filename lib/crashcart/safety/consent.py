@@ -30,7 +30,7 @@ def needed_consent(plan: Plan) -> Needed:
 
 def _destructive(plan: Plan) -> list[str]:
     """Ask the operations what in their wishes destroys something; each thing once."""
-    steps = [step for target in plan.targets for step in target.steps if not step.skip]
+    steps = [step for target in plan.targets for step in target.all_steps if not step.skip]
     operations = {step.operation: find_operation(step.operation) for step in steps}
     reasons = [
         operations[step.operation].needs_consent(decode(step.args, operations[step.operation].wish)) for step in steps

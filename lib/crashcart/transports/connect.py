@@ -1,14 +1,25 @@
-"""The way to each target: SSH, or this machine itself where the inventory says ``ansible_connection: local``."""
+"""The way to each target: SSH, this machine itself (``ansible_connection: local``), or AWS for all that is no host."""
 
 from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
 
 from crashcart.errors import BadInput, nearest
 from crashcart.secrets import Secret
 from crashcart.targets import Target
-from crashcart.transports.base import Transport
+from crashcart.transports.aws_check import check_cloud_target
+from crashcart.transports.aws_names import session_name
+from crashcart.transports.base import CloudTransport, Session, Transport
 from crashcart.transports.local import LocalTransport
 from crashcart.transports.ssh import SshConnector
 from crashcart.transports.ssh import check_target as check_ssh_target
+
+if TYPE_CHECKING:
+    from crashcart.transports.aws import AwsConnector
+
+HOST = "linux"
+"""The kind of target that is logged in to; the others are resources of a cloud."""
 
 SSH = ("ssh", "smart", "paramiko", "paramiko_ssh")
 """What Ansible calls a connection over SSH; to crashcart they are the same."""
@@ -17,7 +28,9 @@ SSH = ("ssh", "smart", "paramiko", "paramiko_ssh")
 def check_target(target: Target) -> None:
     """Check what a target's connection needs, without contacting anything. Raises ``BadInput``."""
     way = _way(target)
-    if way in SSH:
+    if target.kind != HOST:
+        check_cloud_target(target)
+    elif way in SSH:
         check_ssh_target(target)
     elif way != "local":
         hint = nearest(way, (*SSH, "local")) or "ssh and local are supported"
@@ -30,10 +43,30 @@ class TargetConnector:
     def __init__(self, *, accept_new_host_keys: bool = False, become_password: Secret | None = None) -> None:
         self._become_password = become_password
         self._ssh = SshConnector(accept_new_host_keys=accept_new_host_keys, become_password=become_password)
+        self._session_name, self._run = "crashcart", ""
+        self._lock = threading.Lock()
+        self._aws: AwsConnector | None = None
 
-    def __call__(self, target: Target) -> Transport:
-        """Return a transport of the target's kind."""
+    def name_run(self, actor: str, run: str) -> None:
+        """Say whose run this is, for the records that a cloud keeps itself; before the first cloud target is opened."""
+        self._session_name, self._run = session_name(actor, run), run
+
+    def __call__(self, target: Target) -> Session:
+        """Return the way to a target of any kind: ``host`` or ``cloud``."""
+        return self.host(target) if target.kind == HOST else self.cloud(target)
+
+    def host(self, target: Target) -> Transport:
+        """Return the transport of a host. Raises ``BadInput`` for variables that cannot work."""
         return LocalTransport(self._become_password) if _way(target) == "local" else self._ssh(target)
+
+    def cloud(self, target: Target) -> CloudTransport:
+        """Return the transport of a cloud resource. Raises ``BadInput`` for variables that cannot work."""
+        with self._lock:
+            if self._aws is None:
+                from crashcart.transports.aws import AwsConnector  # noqa: PLC0415 -- boto3 costs 0.3 s
+
+                self._aws = AwsConnector(session_name=self._session_name, run=self._run)
+        return self._aws(target)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -43,6 +76,8 @@ class TargetConnector:
     def close(self) -> None:
         """End what the transports share."""
         self._ssh.close()
+        if self._aws is not None:
+            self._aws.close()
 
 
 def _way(target: Target) -> str:

@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 
 from crashcart import operations
-from tests.unit.engine.simulated import World
+from tests.unit.engine.simulated import LAMP, World
 
 
 @pytest.fixture(autouse=True)
 def _lamp_operation(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(operations.SHIPPED, "lamp.on", "tests.unit.engine.simulated:SwitchOn")
+    for name, place in LAMP.items():
+        monkeypatch.setitem(operations.SHIPPED, name, place)
 
 
 @pytest.fixture

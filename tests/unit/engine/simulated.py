@@ -10,11 +10,14 @@ from typing import Any
 import msgspec
 
 from crashcart.clock import FakeClock
-from crashcart.engine.run import Run, Verdicts
+from crashcart.engine.guard import ActGuard, Unguarded
+from crashcart.engine.headcount import Headcount
+from crashcart.engine.rollout import Consent, Guarding
+from crashcart.engine.run import Past, Run, Verdicts
 from crashcart.errors import ConnectionLost, NotSent
 from crashcart.events import AnyEvent, RunStarted, Stream
 from crashcart.journal.folder import RunFolder
-from crashcart.journal.recall import Recalled
+from crashcart.journal.owed import Marks
 from crashcart.operations.base import (
     Act,
     Action,
@@ -25,14 +28,22 @@ from crashcart.operations.base import (
     HostOperation,
     Look,
     Memory,
+    NoGoal,
     Refuse,
     Unknown,
     Wait,
 )
-from crashcart.plan import Options, Plan, PlannedStep, Rollout, TargetPlan
-from crashcart.results import Change, Phase
+from crashcart.plan import Options, Plan, PlannedStep, Rollout, TargetPlan, Undo
+from crashcart.results import Change, Phase, Verdict
 from crashcart.targets import Target
 from crashcart.transports.base import Command, CommandResult, HttpReply, Output, Transport
+
+LAMP = {
+    "lamp.on": "tests.unit.engine.simulated:SwitchOn",
+    "lamp.off": "tests.unit.engine.simulated:SwitchOff",
+    "lamp.lit": "tests.unit.engine.simulated:LampIsLit",
+}
+"""The operations of this world, as ``operations.SHIPPED`` names them."""
 
 
 class LampState(msgspec.Struct, frozen=True):
@@ -49,6 +60,8 @@ class LampWish(msgspec.Struct, frozen=True):
     force: bool = False
     hold: float = 0.0
     effect: str = "once"
+    undoable: bool = False
+    disturbs: bool = False
 
 
 class Lamp:
@@ -61,6 +74,13 @@ class Lamp:
         self.before_look: list[Exception] = []
         self.on_switch: list[Callable[[Lamp], CommandResult | None]] = []
         self.becomes = "on"
+        self.put_out_times = 0
+        self.on_off: list[Callable[[Lamp], CommandResult | None]] = []
+
+    def put_out(self) -> None:
+        self.put_out_times += 1
+        self.generation += 1
+        self.state = "off"
 
     def switch(self) -> None:
         self.switched += 1
@@ -81,6 +101,8 @@ class LampTransport(Transport):
         if command.script == "evidence":
             return CommandResult(0, stdout=Output(b"evidence"))
         token = command.args[0]
+        if command.script == "off":
+            return self._off(token)
         if self.lamp.on_switch:
             answer = self.lamp.on_switch.pop(0)(self.lamp)
             if answer is not None:
@@ -89,6 +111,16 @@ class LampTransport(Transport):
             return CommandResult(75)
         else:
             self.lamp.switch()
+        return CommandResult(0)
+
+    def _off(self, token: str) -> CommandResult:
+        if self.lamp.on_off:
+            answer = self.lamp.on_off.pop(0)(self.lamp)
+            if answer is not None:
+                return answer
+        if token != f"{self.lamp.state}:{self.lamp.generation}":
+            return CommandResult(75)
+        self.lamp.put_out()
         return CommandResult(0)
 
     def fetch(self, url: str, timeout: float) -> HttpReply:
@@ -140,7 +172,20 @@ class SwitchOn(HostOperation[LampWish, LampState, LampGoal]):
         token = self.token(state)
         call = Command("switch", (token,))
         change = Change("lamp", state.lamp, "on")
-        return Action(f"switch:{token}", Effect(wish.effect), "switch the lamp on", token, call, (change,))
+        undo = Undo("lamp.off", {}, "switch the lamp off") if wish.undoable else None
+        return Action(
+            f"switch:{token}",
+            Effect(wish.effect),
+            "switch the lamp on",
+            token,
+            call,
+            (change,),
+            undo=undo,
+            disturbs=wish.disturbs,
+        )
+
+    def health(self, state: LampState, wish: LampWish) -> Verdict:
+        return Verdict.HEALTHY if state.lamp == "on" else Verdict.DOWN
 
     def token(self, state: LampState) -> str:
         return f"{state.lamp}:{state.generation}"
@@ -150,6 +195,59 @@ class SwitchOn(HostOperation[LampWish, LampState, LampGoal]):
 
     def evidence(self, action: Action, wish: LampWish) -> Command | None:
         return Command("evidence")
+
+
+class NoWish(msgspec.Struct, frozen=True):
+    pass
+
+
+class SwitchOff(HostOperation[NoWish, LampState, NoGoal]):
+    """Takes back what ``SwitchOn`` did: wants the lamp off."""
+
+    name = "lamp.off"
+    wish, state, goal_type = NoWish, LampState, NoGoal
+
+    def observe(self, transport: Transport, wish: NoWish, looks: frozenset[str]) -> LampState:
+        lamp, generation = transport.run(Command("look")).stdout.text.split()
+        return LampState(lamp, int(generation), tuple(sorted(looks)))
+
+    def goal(self, pin: LampState, wish: NoWish) -> NoGoal:
+        return NoGoal()
+
+    def decide(self, state: LampState, memory: Memory[LampState, NoGoal], wish: NoWish) -> Decision:
+        if state.lamp == "off":
+            return Done("the lamp is off")
+        if state.lamp == "stuck":
+            return Fail("the lamp is stuck")
+        token = self.token(state)
+        change = Change("lamp", state.lamp, "off")
+        return Act(
+            Action(f"off:{token}", Effect.CONVERGE, "switch the lamp off", token, Command("off", (token,)), (change,))
+        )
+
+    def token(self, state: LampState) -> str:
+        return f"{state.lamp}:{state.generation}"
+
+    def effect_seen(self, state: LampState, action: Action) -> bool:
+        return state.lamp == "off"
+
+
+class LampIsLit(HostOperation[NoWish, LampState, NoGoal]):
+    """Only looks: is ok where the lamp burns."""
+
+    name = "lamp.lit"
+    reads_only = True
+    wish, state, goal_type = NoWish, LampState, NoGoal
+
+    def observe(self, transport: Transport, wish: NoWish, looks: frozenset[str]) -> LampState:
+        lamp, generation = transport.run(Command("look")).stdout.text.split()
+        return LampState(lamp, int(generation), tuple(sorted(looks)))
+
+    def goal(self, pin: LampState, wish: NoWish) -> NoGoal:
+        return NoGoal()
+
+    def decide(self, state: LampState, memory: Memory[LampState, NoGoal], wish: NoWish) -> Decision:
+        return Done("it burns") if state.lamp == "on" else Fail(f"it is {state.lamp}")
 
 
 class Events:
@@ -175,6 +273,9 @@ class World:
         self.folder = folder
         self.seen = Events()
         self.connections: Counter[str] = Counter()
+        self.marks = Marks(folder / "owed", folder)
+        self.guard: ActGuard = Unguarded()
+        self.consent: Consent = lambda ready: None
 
     def connect(self, target: Target) -> Transport:
         self.connections[target.name] += 1
@@ -192,17 +293,33 @@ class World:
         self,
         plan: Plan | None = None,
         options: Options | None = None,
-        recalled: dict[tuple[str, str], Recalled] | None = None,
+        past: Past | None = None,
+        grace: float = 5.0,
     ) -> Verdicts:
         plan, options = plan or self.plan(), options or Options(forks=4)
-        first = RunStarted(f"run{len(list(self.folder.iterdir()))}", "tester", plan, options)
+        first = RunStarted(f"run{len(list(self.folder.glob('run*')))}", "tester", plan, options)
         record = RunFolder.create(self.folder, first, self.clock)
         try:
-            stream = Stream(record, [self.seen])
-            run = Run(plan, options, connect=self.connect, record=record, stream=stream, clock=self.clock, recalled=recalled)
-            return run.execute(lambda ready: None)
+            self.engine = self.make(first, record, past, grace)
+            return self.engine.execute()
         finally:
             record.close()
+
+    def make(self, first: RunStarted, record: RunFolder, past: Past | None = None, grace: float = 5.0) -> Run:
+        """The real engine over the lamps; ``first`` is the run's first event."""
+        return Run(
+            first.plan,
+            first.options,
+            connect=self.connect,
+            record=record,
+            stream=Stream(record, [self.seen]),
+            clock=self.clock,
+            guarding=Guarding(self.consent, Headcount(first.plan, self.connect), self.guard),
+            marks=self.marks,
+            run=first.run,
+            past=past,
+            grace=grace,
+        )
 
 
 def lose_answer_after(lamp: Lamp) -> CommandResult | None:

@@ -9,10 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crashcart.engine.limits import allowed_failures, batch_sizes
-from crashcart.engine.run import Run
 from crashcart.errors import BadInput, ConnectRefused, Refused
-from crashcart.events import BatchStarted, RunStarted, Stream
-from crashcart.journal.folder import RunFolder
+from crashcart.events import BatchStarted
 from crashcart.plan import Options, Plan, Rollout, TargetPlan
 from crashcart.results import Outcome
 from crashcart.targets import Target
@@ -79,10 +77,8 @@ def test_consent_that_is_not_given_refuses_what_was_ready(runs: Path) -> None:
     def refuse(ready: object) -> None:
         raise Refused("not confirmed", hint="--yes")
 
-    plan, options = world.plan(), Options()
-    record = RunFolder.create(runs, RunStarted("r", "t", plan, options), world.clock)
-    run = Run(plan, options, connect=world.connect, record=record, stream=Stream(record), clock=world.clock)
-    verdicts = run.execute(refuse)
+    world.consent = refuse
+    verdicts = world.run()
     assert [result.outcome.value for result in verdicts.results] == ["refused", "ok"]
     assert verdicts.exit_code == 3
     assert world.lamps["a"].switched == 0

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from crashcart.clock import FakeClock
+from crashcart.engine.run import Past
 from crashcart.errors import BadInput, JournalError, Refused
 from crashcart.events import RunStarted
 from crashcart.journal.folder import RunFolder, find_run, new_run_id
@@ -16,9 +17,7 @@ from crashcart.journal.recall import PastRun, verify
 from crashcart.plan import Options, Plan, TargetPlan
 from crashcart.secrets import Secret
 from crashcart.targets import Target
-from tests.unit.engine.simulated import World
-
-LAMP = {"lamp.on": "tests.unit.engine.simulated:SwitchOn"}
+from tests.unit.engine.simulated import LAMP, World
 
 
 @pytest.fixture
@@ -184,21 +183,9 @@ def crash_after(world: World, events: int, monkeypatch: pytest.MonkeyPatch) -> b
 
 
 def resume(world: World, journal: Path) -> list[str]:
-    from crashcart.engine.run import Run
-    from crashcart.events import Stream
-
     record = RunFolder.reopen(journal, world.clock)
     past = PastRun.read(journal)
-    run = Run(
-        past.started.plan,
-        past.started.options,
-        connect=world.connect,
-        record=record,
-        stream=Stream(record),
-        clock=world.clock,
-        recalled=past.recall(),
-    )
-    results = run.execute(lambda ready: None).results
+    results = world.make(past.started, record, Past(past.recall(), past.begun())).execute().results
     record.close()
     return [result.outcome.value for result in results]
 

@@ -7,7 +7,9 @@ from queue import SimpleQueue
 
 from crashcart.clock import FakeClock
 from crashcart.engine.evidence import EvidenceKeeper
-from crashcart.engine.reconcile import Again, Finished, Ready, Reconciler
+from crashcart.engine.guard import Unguarded
+from crashcart.engine.reconcile import Again, Finished, Ready, Reconciler, Surroundings
+from crashcart.engine.undo import UndoList
 from crashcart.errors import ConnectionLost
 from crashcart.events import AnyEvent, Pinned, Stream
 from crashcart.facts.systemd import SCRIPT
@@ -18,6 +20,7 @@ from crashcart.operations.systemd import EVIDENCE
 from crashcart.operations.systemd_rules import RESTART
 from crashcart.plan import PlannedStep
 from crashcart.results import Evidence, Phase, StepResult
+from crashcart.targets import Target
 from crashcart.transports.base import Command, CommandResult, HttpReply, Output, Transport
 
 UNIT = "api.service"
@@ -168,6 +171,16 @@ class FakeHost(Transport):
         return CommandResult(status=0)
 
 
+class NoMarks:
+    """For acts that are never taken back."""
+
+    def add(self, key: str, run: str) -> None:
+        raise AssertionError("a restart is not taken back")
+
+    def drop(self, key: str, run: str) -> None:
+        pass
+
+
 class Journal:
     """Keeps events as a run's folder does, and tells a resumed run where the step stood."""
 
@@ -192,9 +205,10 @@ def run(
     journal = journal or Journal()
     step = PlannedStep("restart", "systemd.restart", Phase.STEP, wish, attempts=3, deadline=deadline)
     stream = Stream(journal)
-    keeper = EvidenceKeeper(journal, stream)
     operation, clock = find_operation("systemd.restart"), host.unit.clock
-    reconciler = Reconciler("web1", step, operation, stream, clock, keeper, journal.recall())
+    surroundings = Surroundings(stream, clock, EvidenceKeeper(journal, stream), Unguarded())
+    undos = UndoList("run", "web1", "web1", NoMarks())
+    reconciler = Reconciler(Target("web1"), step, operation, surroundings, undos, journal.recall())
     while True:
         match reconciler.turn(host, may_act=may_act):
             case Finished(result):

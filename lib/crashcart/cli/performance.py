@@ -1,0 +1,112 @@
+"""A run as a command performs it: journal, guards, console, reports. New, resumed and undoing runs all pass here."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import msgspec
+
+from crashcart.cli.ending import write_document
+from crashcart.cli.house import House
+from crashcart.engine.guard import Unguarded
+from crashcart.engine.headcount import Headcount
+from crashcart.engine.rollout import Consent, Guarding
+from crashcart.engine.run import Past, Run, Verdicts
+from crashcart.events import RunResumed, RunStarted, Stream
+from crashcart.journal.folder import RunFolder, new_run_id
+from crashcart.journal.recall import PastRun
+from crashcart.plan import Options, Plan
+from crashcart.reports.console import make_console
+from crashcart.reports.document import replay
+from crashcart.transports.connect import TargetConnector
+
+GRACE_ALONE = 5.0
+"""Seconds that undos get after an interrupt where nobody watches: CI systems kill 7 to 10 s after they cancel."""
+
+GRACE_WATCHED = 60.0
+"""Seconds that undos get where a person can interrupt a second time."""
+
+
+class Stage(msgspec.Struct, frozen=True):
+    """Where a run is told: on the terminal, as one JSON document on stdout, nowhere (drills), and in a report folder."""
+
+    as_json: bool = False
+    quiet: bool = False
+    report: Path | None = None
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """What a run came to, and its record."""
+
+    verdicts: Verdicts
+    run: str
+
+    @property
+    def exit_code(self) -> int:
+        """The run's exit code."""
+        return self.verdicts.exit_code
+
+
+class Performance:
+    """Performs plans on one stage, over one connector."""
+
+    def __init__(self, house: House, stage: Stage, connect: TargetConnector) -> None:
+        self._house, self._stage, self._connect = house, stage, connect
+
+    def begin(self, plan: Plan, options: Options, consent: Consent) -> Ended:
+        """Perform a plan for the first time. Raises ``Refused`` before anything is contacted."""
+        house = self._house
+        first = RunStarted(new_run_id(house.clock), house.actor, plan, options, version("crashcart"))
+        folder = RunFolder.create(house.runs, first, house.clock)
+        return self._perform(first, folder, consent)
+
+    def go_on(self, past: PastRun, folder: RunFolder, consent: Consent) -> Ended:
+        """Perform the rest of a run that was killed or interrupted."""
+        return self._perform(past.started, folder, consent, past)
+
+    def _perform(self, first: RunStarted, folder: RunFolder, consent: Consent, past: PastRun | None = None) -> Ended:
+        house = self._house
+        out = sys.stderr if self._stage.as_json else sys.stdout
+        console = make_console(
+            out, house.clock, journal=folder.journal, journal_hash=lambda: folder.hash, command=() if past else sys.argv
+        )
+        stream = Stream(folder, [] if self._stage.quiet else [console])
+        if not self._stage.quiet:
+            console.notice(first)
+        try:
+            if past:
+                stream.emit(RunResumed(house.actor))
+            run = self._run(first, folder, stream, consent, past)
+            verdicts = run.execute()
+        finally:
+            console.close()
+            folder.close()
+        self._report(folder)
+        return Ended(verdicts, first.run)
+
+    def _run(self, first: RunStarted, folder: RunFolder, stream: Stream, consent: Consent, past: PastRun | None) -> Run:
+        plan, options, house = first.plan, first.options, self._house
+        return Run(
+            plan,
+            options,
+            connect=self._connect,
+            record=folder,
+            stream=stream,
+            clock=house.clock,
+            guarding=Guarding(consent, Headcount(plan, self._connect), Unguarded()),
+            marks=house.marks,
+            run=first.run,
+            past=Past(past.recall(), past.begun()) if past else None,
+            grace=GRACE_WATCHED if house.interactive else GRACE_ALONE,
+        )
+
+    def _report(self, folder: RunFolder) -> None:
+        if self._stage.as_json and not self._stage.quiet:
+            print_document(folder.journal)
+
+
+def print_document(journal: Path) -> None:
+    """Print a run's JSON document, from what its journal says: so ``runs.show`` prints the same."""
+    write_document(replay(PastRun.read(journal)))
