@@ -23,13 +23,6 @@ class Target(msgspec.Struct, frozen=True):
         return self.variables.get(name, default)
 
     @property
-    def key(self) -> str:
-        """What this target is, whatever an inventory calls it: a host's address and port, a resource's id and region."""
-        if self.kind == "linux":
-            return f"{self.kind}/{str(self.variable('ansible_host', self.name)).lower()}:{self.variable('ansible_port', 22)}"
-        return f"{self.kind}/{self.variable('aws_region', '')}/{self.variable('aws_id', self.name)}"
-
-    @property
     def capacity_group(self) -> str:
         """The group that shares this target's load: the variable of that name, else its innermost group, else itself alone."""
         innermost = self.groups[-1] if self.groups else self.name

@@ -112,6 +112,7 @@ def test_killed_at_every_event_and_resumed(
 ) -> None:
     free: Queue[Host] = Queue()
     for host in hosts.values():
+        host.say("sudo rm -rf /run/crashcart")
         free.put(host)
 
     def point(events: int) -> bool:

@@ -61,7 +61,7 @@ class Flags:
 
 @pytest.fixture
 def flags(hosts: dict[str, Host], tmp_path: Path, lab: Lab) -> Flags:
-    hosts["lab1"].say(f"sudo rm -f {FLAG} {SLEEPER}")
+    hosts["lab1"].say(f"sudo rm -rf {FLAG} {SLEEPER} /run/crashcart")
     return Flags(hosts["lab1"], tmp_path / "state")
 
 

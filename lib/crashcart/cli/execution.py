@@ -17,6 +17,7 @@ from crashcart.engine.targetrun import TargetRun
 from crashcart.errors import BadInput
 from crashcart.inventory import Inventory, select
 from crashcart.inventory.peers import peers_of
+from crashcart.journal.claims import target_key
 from crashcart.journal.owed import Marks
 from crashcart.journal.undos import in_another_run
 from crashcart.plan import Options, OwedUndo, Plan
@@ -86,7 +87,7 @@ def with_owed(plan: Plan, marks: Marks) -> Plan:
 
 
 def _owed(target: Target, marks: Marks) -> tuple[OwedUndo, ...]:
-    return tuple(in_another_run(owed) for owed in marks.owed(target.key, target.name))
+    return tuple(in_another_run(owed) for owed in marks.owed(target_key(target), target.name))
 
 
 def consent_to(ready: Sequence[TargetRun], needed: Needed, options: Options, house: House) -> None:
@@ -107,5 +108,5 @@ def say_notes(notes: Sequence[str]) -> None:
 def check_targets(selection: Selection, kinds: Sequence[str]) -> None:
     """Check what each target's transport needs (key files, ports) before anything is contacted. Raises ``BadInput``."""
     for target in selection.targets:
-        if target.kind in kinds and target.kind == "linux":
+        if target.kind in kinds:
             check_target(target)

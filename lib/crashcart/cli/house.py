@@ -56,6 +56,7 @@ class House:
     def inventory(self, explicit: str | None) -> Inventory:
         """Load the inventory: the one that is named or found, else the lab's own. Raises ``BadInput``."""
         from crashcart.inventory import find_inventory, load
+        from crashcart.inventory.aws_source import aws_inventory
         from crashcart.lab import inventory_path
 
         try:
@@ -65,7 +66,7 @@ class House:
             if explicit or os.environ.get("CRASHCART_INVENTORY") or not inventory_path().exists():
                 raise
             paths = [inventory_path()]
-        return load(paths, sources={"lab": inventory_path})
+        return load(paths, sources={"lab": inventory_path, "aws": aws_inventory})
 
     def select(self, explicit: str | None, pattern: str) -> Selection:
         """Load the inventory and select from it. Raises ``BadInput`` and ``Refused``."""

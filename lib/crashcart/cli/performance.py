@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
@@ -10,19 +13,23 @@ import msgspec
 
 from crashcart.cli.ending import write_document
 from crashcart.cli.house import House
-from crashcart.engine.guard import Unguarded
+from crashcart.engine.actguard import Leases
+from crashcart.engine.guard import ActGuard, Unguarded
 from crashcart.engine.headcount import Headcount
-from crashcart.engine.rollout import Consent, Guarding
+from crashcart.engine.rollout import UNDO_TIME, Consent, Guarding
 from crashcart.engine.run import Past, Run, Verdicts
 from crashcart.events import RunResumed, RunStarted, Stream
+from crashcart.journal.claims import About, Claims, target_key
 from crashcart.journal.folder import RunFolder, new_run_id
 from crashcart.journal.recall import PastRun
 from crashcart.plan import Options, Plan
 from crashcart.reports.console import make_console
 from crashcart.reports.document import replay
+from crashcart.results import Mode
+from crashcart.safety.lease import Lease
 from crashcart.transports.connect import TargetConnector
 
-GRACE_ALONE = 5.0
+GRACE_ALONE = 4.5
 """Seconds that undos get after an interrupt where nobody watches: CI systems kill 7 to 10 s after they cancel."""
 
 GRACE_WATCHED = 60.0
@@ -59,12 +66,31 @@ class Performance:
         """Perform a plan for the first time. Raises ``Refused`` before anything is contacted."""
         house = self._house
         first = RunStarted(new_run_id(house.clock), house.actor, plan, options, version("crashcart"))
-        folder = RunFolder.create(house.runs, first, house.clock)
-        return self._perform(first, folder, consent)
+        self._connect.name_run(house.actor, first.run)
+        # The folder is made under the locks: a run that may not begin leaves none.
+        with self._locked(first.run, plan, options), closing(RunFolder.create(house.runs, first, house.clock)) as folder:
+            return self._perform(first, folder, consent)
 
     def go_on(self, past: PastRun, folder: RunFolder, consent: Consent) -> Ended:
-        """Perform the rest of a run that was killed or interrupted."""
-        return self._perform(past.started, folder, consent, past)
+        """Perform the rest of a run that was killed or interrupted. Raises ``Refused`` while others have its targets."""
+        first = past.started
+        self._connect.name_run(self._house.actor, first.run)
+        with closing(folder), self._locked(first.run, first.plan, first.options):
+            return self._perform(first, folder, consent, past)
+
+    @contextmanager
+    def _locked(self, run: str, plan: Plan, options: Options) -> Iterator[None]:
+        """Hold the targets' local locks, where the run may act. Raises ``Refused`` with who holds one."""
+        if plan.read_only or options.mode is Mode.CHECK:
+            yield
+            return
+        keys = [(target_key(target.target), target.target.name) for target in plan.targets if not target.skip]
+        about = About(self._house.actor, plan.playbook, options.reason, options.incident)
+        held = Claims(self._house.runs.parent / "locks", self._house.clock).take(run, keys, about)
+        try:
+            yield
+        finally:
+            held.release()
 
     def _perform(self, first: RunStarted, folder: RunFolder, consent: Consent, past: PastRun | None = None) -> Ended:
         house = self._house
@@ -82,7 +108,6 @@ class Performance:
             verdicts = run.execute()
         finally:
             console.close()
-            folder.close()
         self._report(folder)
         return Ended(verdicts, first.run)
 
@@ -95,12 +120,27 @@ class Performance:
             record=folder,
             stream=stream,
             clock=house.clock,
-            guarding=Guarding(consent, Headcount(plan, self._connect), Unguarded()),
+            guarding=Guarding(consent, Headcount(plan, self._connect), self._act_guard(first, past)),
             marks=house.marks,
             run=first.run,
             past=Past(past.recall(), past.begun()) if past else None,
             grace=GRACE_WATCHED if house.interactive else GRACE_ALONE,
         )
+
+    def _act_guard(self, first: RunStarted, past: PastRun | None) -> ActGuard:
+        plan, options = first.plan, first.options
+        if plan.read_only or options.mode is Mode.CHECK:
+            return Unguarded()
+        lease = Lease(
+            run=first.run,
+            actor=first.actor,
+            controller=socket.gethostname(),
+            playbook=plan.playbook,
+            started=int(self._house.clock.now().timestamp()),
+            reason=options.reason,
+            seconds=options.deadline + UNDO_TIME,
+        )
+        return Leases(lease, insist=not options.break_glass, held=past.acted_on if past else ())
 
     def _report(self, folder: RunFolder) -> None:
         if self._stage.as_json and not self._stage.quiet:

@@ -27,6 +27,9 @@ class ActGuard(Protocol):
     def admit(self, attempt: Attempt) -> Session:
         """Return the session to act through. Raises ``Refused``; asks as little of the target as it can."""
 
+    def holds(self, target: Target) -> bool:
+        """Tell whether something was taken for a target and not given back."""
+
     def release(self, target: Target, transport: Session) -> None:
         """A target is finished: give back what was taken for it, best effort."""
 
@@ -37,6 +40,10 @@ class Unguarded:
     def admit(self, attempt: Attempt) -> Session:
         """Return the attempt's own session."""
         return attempt.transport
+
+    def holds(self, target: Target) -> bool:
+        """Nothing is ever taken."""
+        return False
 
     def release(self, target: Target, transport: Session) -> None:
         """Do nothing."""

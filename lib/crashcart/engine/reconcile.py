@@ -194,6 +194,11 @@ class Reconciler:
                 return self._finish(Outcome.FAILED, f"{self._operation.name} asks for {what!r} without end")
 
     @property
+    def pin(self) -> Any:
+        """The state when the run first looked, or None before that."""
+        return self._memory.pin if self._memory else None
+
+    @property
     def _applied(self) -> bool:
         return bool(self._memory and self._memory.applied)
 

@@ -12,7 +12,7 @@ from crashcart.engine.guard import ActGuard
 from crashcart.engine.limits import allowed_failures, batch_sizes
 from crashcart.engine.queue import DueQueue
 from crashcart.engine.sessions import Sessions
-from crashcart.engine.targetrun import TargetRun
+from crashcart.engine.targetrun import TargetRun, Wish
 from crashcart.errors import Refused
 from crashcart.events import BatchStarted, GuardRefused, Soaking, Stream, Surveyed
 from crashcart.plan import Options, Plan
@@ -21,6 +21,9 @@ from crashcart.values import Duration
 
 UNDO_TIME = 60.0
 """Seconds that undos get when the run's own time is over."""
+
+RELEASE_TIME = 1.0
+"""Seconds that giving back leases may take at the end of a run."""
 
 Consent = Callable[[Sequence[TargetRun]], None]
 """Asked once, after the survey and before the first act. Raises ``Refused``."""
@@ -72,6 +75,7 @@ class Rollout:
         self._until = clock.monotonic() + options.deadline
         self._is_cut = False
         self.stopped: Stopped | None = None
+        self.wishes: list[Wish] = []
 
     def interrupt(self, why: str) -> None:
         """Stop from a signal handler: start nothing more but undos; the second time, not even those."""
@@ -113,7 +117,8 @@ class Rollout:
 
     def _report_wishes(self, ready: Sequence[TargetRun]) -> None:
         for run in ready:
-            if run.wanted:
+            if run.wish:
+                self.wishes.append(run.wish)
                 run.would()
 
     def _act_in_batches(self, ready: Sequence[TargetRun]) -> None:
@@ -187,6 +192,7 @@ class Rollout:
         for run in self._runs:
             run.interrupt(why)
         self._take_back([run for run in self._runs if run.result is None])
+        self._release_all()
 
     def _take_back(self, runs: Sequence[TargetRun]) -> None:
         """Give undos the time that there is; what is not taken back by then is owed."""
@@ -198,3 +204,16 @@ class Rollout:
                 self._drive(runs, may_act=True)
         for run in runs:
             run.owe("cut short" if self._is_cut else f"not done within {time:.0f} s")
+
+    def _release_all(self) -> None:
+        """Give back what targets hold that did not end in a turn of their own; what cannot be given back runs out."""
+
+        def give_back(run: TargetRun) -> None:
+            target = run.plan.target
+            self._guarding.act.release(target, self._sessions.take(target))
+            self._sessions.rest(target)
+
+        held = [run for run in self._runs if self._guarding.act.holds(run.plan.target)]
+        queue: DueQueue[TargetRun] = DueQueue(self._clock, self._options.forks)
+        for _ in queue.drain(held, give_back, self._clock.monotonic() + RELEASE_TIME, self._sessions.cancel):
+            pass

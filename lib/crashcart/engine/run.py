@@ -16,9 +16,10 @@ from crashcart.engine.evidence import EvidenceKeeper, EvidenceStore
 from crashcart.engine.reconcile import Reconciler, Surroundings
 from crashcart.engine.rollout import UNDO_TIME, Guarding, Rollout
 from crashcart.engine.sessions import Sessions
-from crashcart.engine.targetrun import TargetRun
+from crashcart.engine.targetrun import TargetRun, Wish
 from crashcart.engine.undo import UndoList, UndoMarks
 from crashcart.events import Observer, RunFinished, Stream
+from crashcart.journal.claims import target_key
 from crashcart.journal.recall import Begun, Recalled
 from crashcart.operations import find_operation
 from crashcart.plan import Options, Plan, PlannedStep, TargetPlan
@@ -38,13 +39,14 @@ class Past(msgspec.Struct, frozen=True):
 
 
 class Verdicts(msgspec.Struct, frozen=True):
-    """What came of a run."""
+    """What came of a run; ``wishes`` are the acts that check mode stopped at."""
 
     results: tuple[TargetResult, ...]
     status: str
     exit_code: int
     message: str
     duration_s: float
+    wishes: tuple[Wish, ...] = ()
 
 
 class Run:
@@ -84,7 +86,7 @@ class Run:
 
     def _target_run(self, run: str, plan: TargetPlan, marks: UndoMarks) -> TargetRun:
         target = plan.target
-        undos = UndoList(run, target.name, target.key, marks)
+        undos = UndoList(run, target.name, target_key(target), marks)
         begun = self._past.begun.get(target.name)
         return TargetRun(plan, self._reconciler, self._stream, undos, on_failure=self._plan.on_failure, begun=begun)
 
@@ -113,6 +115,7 @@ class Run:
             exit_code=exit_code(outcomes, interrupted=interrupted),
             message=stopped.why if stopped else "",
             duration_s=round(duration, 3),
+            wishes=tuple(self._rollout.wishes),
         )
         summary = summarize(results)
         self._stream.emit(RunFinished(status, verdicts.exit_code, verdicts.message, summary, verdicts.duration_s))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import msgspec
 
@@ -18,6 +19,16 @@ from crashcart.results import BAD, GOOD, Outcome, Phase, StepResult, TargetResul
 from crashcart.transports.base import Session
 
 MakeReconciler = Callable[[TargetPlan, PlannedStep, UndoList], Reconciler]
+
+
+class Wish(msgspec.Struct, frozen=True):
+    """An act that a target wants: of which step, and the state that the target had when the run first looked (the pin)."""
+
+    target: str
+    step: str
+    operation: str
+    action: Action
+    pin: Any
 
 
 class TargetRun:
@@ -62,6 +73,13 @@ class TargetRun:
     def step(self) -> PlannedStep | None:
         """The step whose turn it is."""
         return self._steps[len(self._done)] if len(self._done) < len(self._steps) else None
+
+    @property
+    def wish(self) -> Wish | None:
+        """The act that is wanted here, if any."""
+        if not (self.wanted and self.step and self._current):
+            return None
+        return Wish(self.name, self.step.name, self.step.operation, self.wanted, self._current.pin)
 
     def turn(self, transport: Session, *, may_act: bool) -> float | None:
         """Take one turn. Returns seconds to the next one, or None: finished, or an act is wanted and not allowed."""

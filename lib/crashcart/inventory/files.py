@@ -16,7 +16,8 @@ from crashcart.inventory.notes import Notes
 from crashcart.inventory.reader import FOREIGN
 from crashcart.yamlfile import Document, load, parse
 
-Source = Callable[[], Path | Mapping[str, Any]]
+Source = Callable[..., Path | Mapping[str, Any]]
+"""Returns the path of an inventory, or one. A file with more keys than ``source`` hands them over, as one mapping."""
 
 SUFFIXES = (".yml", ".yaml", ".json")
 SOURCES_GROUP = "crashcart.inventory_sources"
@@ -92,7 +93,7 @@ def _read_file(path: Path, sources: Mapping[str, Source], *, may_be_empty: bool 
         raise BadInput("executable inventories are not run", hint=_conversion(path), file=path)
     document = _read_yaml(path, may_be_empty=may_be_empty)
     value = document.value
-    if isinstance(value, dict) and value.keys() == {"source"} and isinstance(value["source"], str):
+    if isinstance(value, dict) and isinstance(value.get("source"), str):
         return _ask(value["source"], document, sources)
     return document
 
@@ -138,7 +139,9 @@ def _conversion(path: Path) -> str:
 
 def _ask(name: str, document: Document, sources: Mapping[str, Source]) -> Document:
     """Ask a source for its inventory; where it has none yet, its group is there and empty."""
-    found = _call(name, _find_source(name, document, sources))
+    source = _find_source(name, document, sources)
+    options = {key: value for key, value in document.value.items() if key != "source"}
+    found = _call(name, lambda: source(options) if options else source())
     if isinstance(found, Mapping):
         return parse(_call(name, lambda: msgspec.json.encode(found).decode()), f"source {name}")
     path: Path = _call(name, lambda: Path(found))

@@ -96,6 +96,11 @@ class PastRun(msgspec.Struct, frozen=True):
                 by_step.setdefault((event.target, event.step), []).append(event)
         return {place: _recall_step(events) for place, events in by_step.items() if isinstance(events[0], Pinned)}
 
+    @property
+    def acted_on(self) -> frozenset[str]:
+        """The targets to which an act was sent, or was about to be."""
+        return frozenset(line.event.target for line in self.lines if isinstance(line.event, Intended))
+
     def begun(self) -> dict[str, Begun]:
         """Return, by target, the undos that were begun there and what the steps before them had come to."""
         found: dict[str, Begun] = {}

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from crashcart.errors import ConnectionLost, NotSent
 from crashcart.events import UndoBegun, UndoOwed
+from crashcart.journal.claims import target_key
 from crashcart.journal.folder import find_run
 from crashcart.journal.recall import PastRun
 from crashcart.journal.undos import in_another_run
@@ -43,7 +44,7 @@ def steps_of(world: World, plan: Plan, options: Options | None = None) -> dict[s
 
 
 def owed(world: World, name: str = "lamp") -> list[str]:
-    return [undo.name for undo in world.marks.owed(Target(name).key, name)]
+    return [undo.name for undo in world.marks.owed(target_key(Target(name)), name)]
 
 
 def test_a_failed_target_is_taken_back(world: World) -> None:
@@ -125,7 +126,7 @@ def test_the_next_run_settles_what_is_owed_first(world: World) -> None:
     lamp.on_switch.append(break_after_switch)
     world.run(plan_of(world, switch("on", UndoPolicy(LIT))))
     lamp.state = "on"
-    due = tuple(in_another_run(undo) for undo in world.marks.owed(Target("lamp").key, "lamp"))
+    due = tuple(in_another_run(undo) for undo in world.marks.owed(target_key(Target("lamp")), "lamp"))
     plan = plan_of(world, switch("on"))
     plan = replace(plan, targets=(replace(plan.targets[0], owed=due),))
     steps = steps_of(world, plan)
