@@ -9,6 +9,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from crashcart.cli.approving import Approving
 from crashcart.cli.flags import Request
 from crashcart.cli.house import House
 from crashcart.cli.performance import Ended, Performance, Stage
@@ -49,28 +50,43 @@ class Execution:
             say_notes(inventory.notes)
         plan = self._plan(Compiler(playbook, given, inventory.left_out), inventory, selection, playbook)
         check_targets(selection, playbook.kinds)
+        if self._request.options.mode is Mode.APPLY:
+            check_distinct(plan)
         needed = needed_consent(plan)
         check_answers(needed, self._request.options, interactive=self._house.interactive)
+        approving = Approving(self._house, plan, self._request.options, playbook.approval)
+        approving.check(self._request.approved)
+        ended = self._perform(plan, self._consent(needed, approving))
+        if self._request.plan:
+            approving.write(self._request.plan, ended.verdicts)
+        return ended
+
+    def _perform(self, plan: Plan, consent: Consent) -> Ended:
         connector = TargetConnector(
             accept_new_host_keys=self._request.accept_new_host_keys, become_password=self._become_password()
         )
         try:
-            performance = Performance(self._house, self._stage, connector)
-            return performance.begin(plan, self._request.options, self._consent(needed))
+            return Performance(self._house, self._stage, connector).begin(plan, self._request.options, consent)
         finally:
             connector.close()
             say_notes(connector.notes)
 
     def _plan(self, compiler: Compiler, inventory: Inventory, selection: Selection, playbook: Playbook) -> Plan:
         rollout = self._request.rollout(playbook.rollout)
-        if self._request.options.mode is Mode.CHECK or compiler.is_read_only:
+        only_looks = self._request.options.mode is Mode.CHECK and not self._request.plan
+        if only_looks or compiler.is_read_only:
             return compiler.plan(selection, rollout)
         plan = compiler.plan(selection, rollout, peers_of(selection, inventory) if rollout.guards_capacity else ())
         return with_owed(plan, self._house.marks)
 
-    def _consent(self, needed: Needed) -> Consent:
+    def _consent(self, needed: Needed, approving: Approving) -> Consent:
         options, house = self._request.options, self._house
-        return lambda ready: consent_to(ready, needed, options, house)
+
+        def consent(ready: Sequence[TargetRun]) -> None:
+            approving.check_same(run.wish for run in ready if run.wish)
+            consent_to(ready, needed, options, house)
+
+        return consent
 
     def _become_password(self) -> Secret | None:
         if not self._request.ask_become_pass:
@@ -88,6 +104,17 @@ def with_owed(plan: Plan, marks: Marks) -> Plan:
 
 def _owed(target: Target, marks: Marks) -> tuple[OwedUndo, ...]:
     return tuple(in_another_run(owed) for owed in marks.owed(target_key(target), target.name))
+
+
+def check_distinct(plan: Plan) -> None:
+    """Refuse two names for one target where something would be done: it would be done twice. Raises ``BadInput``."""
+    names: dict[str, str] = {}
+    for target in (target.target for target in plan.targets if not target.skip and not plan.read_only):
+        key = target_key(target)
+        other = names.setdefault(key, target.name)
+        if other != target.name:
+            hint = f"select one of them: --hosts '{plan.pattern}:!{target.name}'"
+            raise BadInput(f"{other} and {target.name} are one and the same ({key})", hint=hint)
 
 
 def consent_to(ready: Sequence[TargetRun], needed: Needed, options: Options, house: House) -> None:

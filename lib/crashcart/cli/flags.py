@@ -38,15 +38,15 @@ COMMON = (
     Flag("max_failures", "stop when more targets than this fail: a count or a percentage"),
     Flag("deadline", "time for the whole run (default: 15m)"),
     OUTPUT,
-    Flag("report", "folder for reports (not available yet)"),
+    Flag("report", "folder to write junit.xml and summary.md to"),
     Flag("reason", "why this is done; required for protected groups"),
     Flag("incident", "incident that this belongs to"),
     Flag("yes", "confirm without being asked", switch=True),
     Flag("break_glass", "skip confirmations and waits; never the journal", switch=True),
     Flag("accept_new_host_keys", "add unknown host keys to known_hosts; changed ones are still refused", switch=True),
     Flag("ask_become_pass", "ask for the sudo password on the terminal", switch=True),
-    Flag("plan", "write the plan to a file (not available yet)"),
-    Flag("approved", "run an approved plan (not available yet)"),
+    Flag("plan", "look only, and write what would be done to this file, to be approved"),
+    Flag("approved", "run only what this approved plan file says, if the world still matches it"),
 )
 
 UNDO_FLAGS = (
@@ -57,8 +57,6 @@ UNDO_FLAGS = (
     Flag("break_glass", "skip confirmations and waits; never the journal", switch=True),
 )
 
-NOT_YET = ("report", "plan", "approved")
-
 
 class Request(msgspec.Struct, frozen=True):
     """What was asked for on the command line, typed."""
@@ -68,6 +66,8 @@ class Request(msgspec.Struct, frozen=True):
     inventory: str | None = None
     json: bool = False
     report: Path | None = None
+    plan: Path | None = None
+    approved: Path | None = None
     serial: tuple[str, ...] | None = None
     max_failures: str | None = None
     accept_new_host_keys: bool = False
@@ -86,12 +86,14 @@ class Request(msgspec.Struct, frozen=True):
 def parse_request(values: Mapping[str, Any], *, dry: bool) -> Request:
     """Type the common flags. Raises ``BadInput`` naming the flag."""
     _require_hosts(values)
-    for name in NOT_YET:
-        if values.get(name):
-            raise BadInput(f"--{name}: not available in this version", hint="leave it out")
+    if values.get("plan") and values.get("approved"):
+        raise BadInput("--plan writes a plan and --approved runs one", hint="leave one of them out")
     return Request(
         hosts=values["hosts"],
-        options=options_of(values, dry=dry),
+        options=options_of(values, dry=dry or bool(values.get("plan"))),
+        report=_path(values, "report"),
+        plan=_path(values, "plan"),
+        approved=_path(values, "approved"),
         inventory=values.get("inventory"),
         json=wants_json(values),
         serial=_typed(values, "serial", _batches, None),
@@ -121,6 +123,14 @@ def wants_json(values: Mapping[str, Any]) -> bool:
     if output not in {"text", "json"}:
         raise BadInput(f"--output: expected text or json, got {output!r}")
     return bool(output == "json")
+
+
+def _path(values: Mapping[str, Any], name: str) -> Path | None:
+    """Read a file's or folder's name. Raises ``BadInput`` for an empty one, which a script's unset variable gives."""
+    raw = values.get(name)
+    if raw == "":
+        raise BadInput(f"--{name}: expected a path, got nothing")
+    return Path(raw).absolute() if raw else None
 
 
 def _require_hosts(values: Mapping[str, Any]) -> None:

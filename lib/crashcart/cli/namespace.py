@@ -7,6 +7,7 @@ from typing import Any
 
 from invoke import Collection, Task
 
+from crashcart.cli.approvals import approve_task, sign_off_task
 from crashcart.cli.development import development_tasks
 from crashcart.cli.house import House
 from crashcart.cli.inventory import inventory_tasks
@@ -21,7 +22,11 @@ def build_namespace(playbooks: Path | None, checkout: Path | None = None) -> Col
     tame_invoke()
     house = House(playbooks, checkout)
     root = Collection()
-    groups: dict[str, list[Task[Any]]] = {"lab": lab_tasks(), "inventory": inventory_tasks(house), "runs": runs_tasks(house)}
+    groups: dict[str, list[Task[Any]]] = {
+        "lab": lab_tasks(),
+        "inventory": inventory_tasks(house),
+        "runs": [*runs_tasks(house), approve_task(house), sign_off_task(house)],
+    }
     for name in house.library.entries:
         groups.setdefault(name.partition(".")[0], []).append(playbook_task(house, name))
     for name, tasks in sorted(groups.items()):

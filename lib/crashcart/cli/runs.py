@@ -16,11 +16,14 @@ from crashcart.errors import BadInput
 RUN = Flag("run", "a run's id, 'last', or the path of its journal")
 
 
+TO_REVIEW = Flag("to_review", "only break-glass runs that nobody has signed off yet", switch=True)
+
+
 def runs_tasks(house: House) -> list[Task[Any]]:
     """Return the commands on past runs."""
     with_run = [RUN, OUTPUT]
     return [
-        _task("list", "List runs, the newest last", [OUTPUT], lambda values: _list(house, values)),
+        _task("list", "List runs, the newest last", [TO_REVIEW, OUTPUT], lambda values: _list(house, values)),
         _task("show", "Show what a run did", with_run, lambda values: _show(house, values)),
         _task("resume", "Go on with an interrupted run", with_run, lambda values: _resume(house, values)),
         _task(
@@ -39,11 +42,14 @@ def _task(name: str, summary: str, flags: list[Flag], command: Callable[[dict[st
 
 def _list(house: House, values: dict[str, Any]) -> int:
     from crashcart.journal.folder import EVENTS, run_ids
+    from crashcart.journal.reviews import to_review
     from crashcart.journal.summary import summarize_run
 
     as_json = wants_json(values)
-    found = [summarize_run(house.runs / name / EVENTS) for name in run_ids(house.runs)]
-    text = "\n".join(summary.text for summary in found) or f"no runs in {house.runs}"
+    names = [review.run for review in to_review(house.runs.parent, house.runs)] if values.get("to_review") else None
+    found = [summarize_run(house.runs / name / EVENTS) for name in (run_ids(house.runs) if names is None else names)]
+    nothing = f"no runs in {house.runs}" if names is None else "no runs to review"
+    text = "\n".join(summary.text for summary in found) or nothing
     print(to_json({"schema": 1, "runs": found}) if as_json else text)
     return 0
 

@@ -180,11 +180,11 @@ class Reconciler:
                 return self._done(decision)
             case Act(action):
                 return self._act(transport, action) if may_act else self._ready(action)
-            case Wait(why, after):
+            case Wait(why, after, hint):
                 late = f"still not there after {self._patience.deadline:.0f} s: {why}"
-                return self._unless_late(Outcome.FAILED, late, after)
-            case Unknown(why):
-                return self._unless_late(Outcome.UNKNOWN, why, self._patience.pause(1), Verdict.UNKNOWN)
+                return self._unless_late(Outcome.FAILED, late, after, hint=hint)
+            case Unknown(why, hint):
+                return self._unless_late(Outcome.UNKNOWN, why, self._patience.pause(1), Verdict.UNKNOWN, hint)
             case Refuse(why, hint):
                 return self._finish(Outcome.FAILED if self._applied else Outcome.REFUSED, why, hint)
             case Fail(why, hint, verdict, evidence):
@@ -361,9 +361,9 @@ class Reconciler:
             return None
         return self._finish(Outcome.UNKNOWN, f"{doubt.action.summary}: {doubt.why}; the target changed in another way since")
 
-    def _unless_late(self, outcome: Outcome, why: str, after: float, verdict: Verdict | None = None) -> Turn:
+    def _unless_late(self, outcome: Outcome, why: str, after: float, verdict: Verdict | None = None, hint: str = "") -> Turn:
         left = self._patience.deadline - self._elapsed()
-        return Again(min(after, left)) if left > INSTANT else self._finish(outcome, why, verdict=verdict)
+        return Again(min(after, left)) if left > INSTANT else self._finish(outcome, why, hint, verdict)
 
     def _elapsed(self) -> float:
         return self._clock.monotonic() - (self._started or 0.0)

@@ -32,7 +32,10 @@ def append_to_index(runs: Path, run: str, last_hash: str, clock: Clock) -> None:
         with open(path, "a+b", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             file.seek(0)
-            lines = file.read().split(b"\n")[:-1]
+            data = file.read()
+            # A line that a killed writer left half-written would make one broken line with ours.
+            file.truncate(data.rfind(b"\n") + 1)
+            lines = data.split(b"\n")[:-1]
             previous = digest(lines[-1]) if lines else ORIGIN
             file.write(msgspec.json.encode(IndexLine(clock.now(), previous, run, last_hash)) + b"\n")
             file.flush()

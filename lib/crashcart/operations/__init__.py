@@ -15,6 +15,8 @@ SHIPPED = {
     "disk.reclaim": "crashcart.operations.disk:ReclaimDisk",
     "host.ping": "crashcart.operations.host:PingHost",
     "http.healthy": "crashcart.operations.http:HttpHealthy",
+    "rds.assess": "crashcart.operations.rds:AssessDatabase",
+    "rds.failover": "crashcart.operations.rds:FailOver",
     "systemd.assess": "crashcart.operations.systemd:AssessUnit",
     "systemd.restart": "crashcart.operations.systemd:RestartUnit",
 }

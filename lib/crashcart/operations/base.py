@@ -48,6 +48,7 @@ class Action(msgspec.Struct, frozen=True):
     ``key`` names it within the run: a second wish for the same key after it was applied is no progress. ``proof`` is what
     the act will remove, for the record. ``disturbs`` says that the target does not serve while the act is under way, so that
     capacity guards count it. ``budget`` is what budgets call it (``restart``, ``failover``); empty: not counted.
+    ``clocked`` are the places of arguments that follow the clock, so that two plans of one act can be compared.
     """
 
     key: str
@@ -60,6 +61,7 @@ class Action(msgspec.Struct, frozen=True):
     undo: Undo | None = None
     disturbs: bool = False
     budget: str = ""
+    clocked: tuple[int, ...] = ()
 
     @property
     def command(self) -> Command:
@@ -95,10 +97,11 @@ class Act(msgspec.Struct, frozen=True):
 
 
 class Wait(msgspec.Struct, frozen=True):
-    """Not there yet, and nothing to do but look again ``after`` seconds."""
+    """Not there yet, and nothing to do but look again ``after`` seconds. ``hint`` is what helps if it never gets there."""
 
     why: str
     after: float = 2.0
+    hint: str = ""
 
 
 class Refuse(msgspec.Struct, frozen=True):
@@ -118,9 +121,10 @@ class Fail(msgspec.Struct, frozen=True):
 
 
 class Unknown(msgspec.Struct, frozen=True):
-    """Could not tell; looked at again until the deadline."""
+    """Could not tell; looked at again until the deadline. ``hint`` is what would help to tell."""
 
     why: str
+    hint: str = ""
 
 
 Decision = Done | Look | Act | Wait | Refuse | Fail | Unknown

@@ -139,6 +139,7 @@ def delete_action(group: Group, scene: Scene) -> Action:
         call=Command(DELETE, tuple(_arguments(group, scene)), timeout=DELETE_LIMIT),
         changes=_planned(scene.state, group.size, len(group.files)),
         proof=(_proof(group),),
+        clocked=(3,),
     )
 
 

@@ -78,10 +78,14 @@ class CheckSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class VariantSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One fault of a drill: the check that must notice it, and what the recovery must come to."""
+    """One fault of a drill: the check that must notice it, and what the recovery must come to.
 
-    fault: str
+    ``fault`` names one that is done to hosts; ``aws`` says what is done to the emulated cloud.
+    """
+
     check: CheckSpec
+    fault: str = ""
+    aws: dict[str, Any] = {}
     expect: str = "changed"
     message: str = ""
     params: dict[str, Any] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
@@ -16,6 +16,7 @@ from crashcart.secrets import MASK, is_secret_name
 PROGRAMS = ("inv", "invoke", "crashcart")
 _CHECK = frozenset({"--check", "--dry", "-R"})
 _HOSTS = "--hosts"
+_PLAN = "--plan"
 
 
 class Commands:
@@ -45,7 +46,7 @@ class Commands:
     @property
     def applying(self) -> str:
         """The same command, which now acts."""
-        return _shown([word for word in self._words if word not in _CHECK])
+        return _shown(list(_without(self._words, _PLAN, _CHECK)))
 
     @property
     def checking(self) -> str:
@@ -87,6 +88,15 @@ def _parameter_flags(parameters: Mapping[str, Any]) -> Iterator[str]:
         yield _flag(name)
         if value is not True:
             yield text
+
+
+def _without(words: Sequence[str], valued: str, switches: Collection[str]) -> Iterator[str]:
+    """Leave out switches, and a flag with its value."""
+    is_value = False
+    for word in words:
+        if not is_value and word != valued and word not in switches and not word.startswith(f"{valued}="):
+            yield word
+        is_value = word == valued
 
 
 def _with_hosts(words: Sequence[str], hosts: str) -> Iterator[str]:

@@ -5,6 +5,7 @@ boto3 is imported with this module, so whoever may do without it imports this mo
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -119,6 +120,13 @@ class AwsTransport:
                 return self._send(call, flight, writes=True)
             except Expired as error:
                 raise NotSent(f"{error.message}; nothing was done", hint=error.hint) from error
+
+    def resolve(self, host: str) -> frozenset[str]:
+        """Ask DNS, as this machine does, for a host's addresses. Raises ``NotSent`` when it does not say."""
+        try:
+            return frozenset(str(found[4][0]) for found in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM))
+        except OSError as error:
+            raise NotSent(f"{host} does not resolve: {error.strerror}") from error
 
     def cancel(self) -> None:
         """Have the calls in flight send nothing more; they raise ``Cancelled`` before their next request.

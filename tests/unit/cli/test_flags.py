@@ -42,7 +42,8 @@ def test_overrides() -> None:
         ({"max_failures": "-1"}, "--max-failures: expected a count"),
         ({"deadline": "soon"}, "--deadline: expected a duration"),
         ({"output": "xml"}, "--output: expected text or json"),
-        ({"plan": "x"}, "--plan: not available"),
+        ({"plan": ""}, "--plan: expected a path, got nothing"),
+        ({"plan": "x", "approved": "y"}, "leave one of them out"),
     ],
 )
 def test_bad_flags_are_named(values: dict[str, Any], message: str) -> None:

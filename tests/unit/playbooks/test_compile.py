@@ -24,7 +24,7 @@ def library() -> Library:
 
 
 def compile_for(playbook: Playbook, given: dict[str, Any], **variables: object) -> Any:
-    target = Target("h1", variables=dict(variables), groups=("all", "web"))
+    target = Target("h1", playbook.kinds[0], variables=dict(variables), groups=("all", "web"))
     return Compiler(playbook, given).plan(Selection("web", (target,)), playbook.rollout)
 
 
