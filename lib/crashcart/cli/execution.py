@@ -26,7 +26,8 @@ from crashcart.playbooks.compile import Compiler
 from crashcart.playbooks.schema import Playbook
 from crashcart.results import Mode
 from crashcart.safety.consent import Needed, ask_consent, check_answers, needed_consent
-from crashcart.safety.freeze import check_freeze
+from crashcart.safety.budget import budget_of
+from crashcart.safety.freeze import check_freeze, windows_of
 from crashcart.secrets import Secret
 from crashcart.targets import Selection, Target
 from crashcart.transports.connect import TargetConnector, check_target
@@ -50,8 +51,9 @@ class Execution:
             say_notes(inventory.notes)
         plan = self._plan(Compiler(playbook, given, inventory.left_out), inventory, selection, playbook)
         check_targets(selection, playbook.kinds)
-        if self._request.options.mode is Mode.APPLY:
+        if self._request.options.mode is Mode.APPLY and not plan.read_only:
             check_distinct(plan)
+            check_guards(plan)
         needed = needed_consent(plan)
         check_answers(needed, self._request.options, interactive=self._house.interactive)
         approving = Approving(self._house, plan, self._request.options, playbook.approval)
@@ -109,12 +111,20 @@ def _owed(target: Target, marks: Marks) -> tuple[OwedUndo, ...]:
 def check_distinct(plan: Plan) -> None:
     """Refuse two names for one target where something would be done: it would be done twice. Raises ``BadInput``."""
     names: dict[str, str] = {}
-    for target in (target.target for target in plan.targets if not target.skip and not plan.read_only):
+    for target in (target.target for target in plan.targets if not target.skip):
         key = target_key(target)
         other = names.setdefault(key, target.name)
         if other != target.name:
             hint = f"select one of them: --hosts '{plan.pattern}:!{target.name}'"
             raise BadInput(f"{other} and {target.name} are one and the same ({key})", hint=hint)
+
+
+def check_guards(plan: Plan) -> None:
+    """Read what the inventory says of freezes and budgets, before anything is contacted. Raises ``BadInput``."""
+    targets = [target.target for target in plan.targets if not target.skip]
+    windows_of(targets)
+    for target in targets:
+        budget_of(target)
 
 
 def consent_to(ready: Sequence[TargetRun], needed: Needed, options: Options, house: House) -> None:

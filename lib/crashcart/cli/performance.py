@@ -13,7 +13,7 @@ import msgspec
 
 from crashcart.cli.ending import write_document
 from crashcart.cli.house import House
-from crashcart.engine.actguard import Leases
+from crashcart.engine.actguard import Budgets, Guards, Leases
 from crashcart.engine.guard import ActGuard, Unguarded
 from crashcart.engine.headcount import Headcount
 from crashcart.engine.rollout import UNDO_TIME, Consent, Guarding
@@ -22,6 +22,7 @@ from crashcart.events import RunResumed, RunStarted, Stream
 from crashcart.journal.claims import About, Claims, target_key
 from crashcart.journal.folder import RunFolder, new_run_id
 from crashcart.journal.recall import PastRun
+from crashcart.journal.spending import Ledger
 from crashcart.plan import Options, Plan
 from crashcart.reports.console import make_console
 from crashcart.reports.document import replay
@@ -140,7 +141,9 @@ class Performance:
             reason=options.reason,
             seconds=options.deadline + UNDO_TIME,
         )
-        return Leases(lease, insist=not options.break_glass, held=past.acted_on if past else ())
+        leases = Leases(lease, insist=not options.break_glass, held=past.acted_on if past else ())
+        ledger = Ledger(self._house.runs.parent / "spending.jsonl", self._house.clock)
+        return Guards(leases, None if options.break_glass else Budgets(ledger, first.run, first.actor))
 
     def _report(self, folder: RunFolder) -> None:
         if self._stage.as_json and not self._stage.quiet:

@@ -1,4 +1,4 @@
-"""The guard of real runs: each act on a host is sent only together with the lease on that host."""
+"""The guard of real runs: before each act its budget is spent, and on a host it is sent together with the lease on it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,62 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from crashcart.engine.guard import Attempt
-from crashcart.errors import CrashcartError
+from crashcart.errors import CrashcartError, FactUnreadable, Refused
+from crashcart.journal.claims import target_key
+from crashcart.journal.spending import Ledger
+from crashcart.safety.budget import budget_of
 from crashcart.safety.lease import NO_LEASE, Lease, leased, refusal, release
 from crashcart.targets import Target
 from crashcart.transports.base import Command, CommandResult, HttpReply, Session, Transport
+
+
+class Budgets:
+    """Spends the budget of each act that has one, counting what the target itself knows of too."""
+
+    def __init__(self, ledger: Ledger, run: str, actor: str) -> None:
+        self._ledger, self._run, self._actor = ledger, run, actor
+
+    def spend(self, attempt: Attempt) -> None:
+        """Raises ``Refused`` when the budget is used up, or when that cannot be told."""
+        action, target = attempt.action, attempt.target
+        allowances = [allowance for allowance in budget_of(target) if allowance.kind == action.budget]
+        if not allowances:
+            return
+        others = max(self._known(attempt, allowance.period) for allowance in allowances)
+        why = self._ledger.spend(
+            action.budget, target_key(target), self._run, self._actor, allowances, key=action.key, others=others
+        )
+        if why:
+            raise Refused(why, hint="--break-glass goes beyond it; the run is then to be reviewed")
+
+    @staticmethod
+    def _known(attempt: Attempt, period: float) -> int:
+        try:
+            return attempt.operation.spent(attempt.transport, attempt.wish, period)
+        except FactUnreadable as error:
+            why = f"how often it was done there lately cannot be told: {error.message}"
+            raise Refused(why, hint="--break-glass does it without counting") from error
+
+
+class Guards:
+    """All that stands between a decision and its act. ``budgets`` is None where nothing is counted (break-glass)."""
+
+    def __init__(self, leases: Leases, budgets: Budgets | None) -> None:
+        self._leases, self._budgets = leases, budgets
+
+    def admit(self, attempt: Attempt) -> Session:
+        """Spend the budget, then return the session to act through. Raises ``Refused``."""
+        if self._budgets:
+            self._budgets.spend(attempt)
+        return self._leases.admit(attempt)
+
+    def holds(self, target: Target) -> bool:
+        """Tell whether a lease may have been taken on a target and not given back."""
+        return self._leases.holds(target)
+
+    def release(self, target: Target, transport: Session) -> None:
+        """Give the host back."""
+        self._leases.release(target, transport)
 
 
 class Leases:

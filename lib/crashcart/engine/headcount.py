@@ -11,6 +11,7 @@ from crashcart.operations import find_operation
 from crashcart.plan import Plan, PlannedStep, TargetPlan
 from crashcart.results import Verdict
 from crashcart.safety.capacity import Census, admit
+from crashcart.targets import Target
 from crashcart.transports.base import Opener
 from crashcart.values import decode
 
@@ -33,10 +34,10 @@ class Headcount:
     ) -> tuple[list[TargetRun], list[tuple[TargetRun, Refused]]]:
         """Return those of a batch that may be acted on now, and those that may not at all, with the reason."""
         free = [run for run in batch if not _takes_away(run)]
-        groups: dict[str, list[TargetRun]] = {}
+        groups: dict[tuple[str, str], list[TargetRun]] = {}
         for run in batch:
             if _takes_away(run):
-                groups.setdefault(run.plan.target.capacity_group, []).append(run)
+                groups.setdefault(_group(run.plan.target), []).append(run)
         admitted, refused = list(free), []
         for group, runs in groups.items():
             census = self._census(group, runs[0].step, everyone)
@@ -47,11 +48,12 @@ class Headcount:
                 refused += [(run, Refused(why)) for run in runs for name, why in denied if name == run.name]
         return admitted, refused
 
-    def _census(self, group: str, step: PlannedStep | None, everyone: Sequence[TargetRun]) -> Census:
-        verdicts = {run.name: run.health for run in everyone if run.plan.target.capacity_group == group}
-        peers = [peer for peer in self._plan.peers if peer.target.capacity_group == group]
+    def _census(self, group: tuple[str, str], step: PlannedStep | None, everyone: Sequence[TargetRun]) -> Census:
+        members = [run for run in everyone if _group(run.plan.target) == group and not run.plan.skip]
+        verdicts = {run.name: run.health for run in members}
+        peers = [peer for peer in self._plan.peers if _group(peer.target) == group]
         verdicts |= self._ask(peers, step.name if step else "")
-        return Census(group, verdicts, self._plan.rollout.min_healthy)
+        return Census(group[0], verdicts, self._plan.rollout.min_healthy)
 
     def _ask(self, peers: Sequence[TargetPlan], step: str) -> dict[str, Verdict]:
         if not peers:
@@ -76,6 +78,11 @@ class Headcount:
             return Verdict.DOWN
         finally:
             session.close()
+
+
+def _group(target: Target) -> tuple[str, str]:
+    """Say whom a target can be stood in for by: its own kind in its capacity group."""
+    return target.capacity_group, target.kind
 
 
 def _takes_away(run: TargetRun) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 import shlex
@@ -141,6 +142,9 @@ def _ask(name: str, document: Document, sources: Mapping[str, Source]) -> Docume
     """Ask a source for its inventory; where it has none yet, its group is there and empty."""
     source = _find_source(name, document, sources)
     options = {key: value for key, value in document.value.items() if key != "source"}
+    if options and not inspect.signature(source).parameters:
+        key = next(iter(options))
+        raise document.error((key,), f"source {name!r} takes no options, so {key!r} is unknown here")
     found = _call(name, lambda: source(options) if options else source())
     if isinstance(found, Mapping):
         return parse(_call(name, lambda: msgspec.json.encode(found).decode()), f"source {name}")

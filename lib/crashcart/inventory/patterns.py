@@ -9,6 +9,7 @@ by position. Unlike in Ansible, a term that matches nothing is never passed over
 from __future__ import annotations
 
 import re
+import warnings
 import shlex
 from collections.abc import Iterable
 from fnmatch import translate
@@ -129,7 +130,7 @@ class _Matcher:
         if text.startswith("~"):
             return self._search(text, _compile(text[1:]))
         if any(special in text for special in "*?["):
-            return self._search(text, re.compile(translate(text)))
+            return self._search(text, _quietly(translate(text)))
         if text in self._groups:
             return list(self._groups[text].members)
         if text in self._hosts:
@@ -163,9 +164,16 @@ class _Matcher:
 
 def _compile(text: str) -> re.Pattern[str]:
     try:
-        return re.compile(text)
+        return _quietly(text)
     except re.error as error:
         raise BadInput(f"--hosts: ~{text} is not a regular expression: {error}", hint="quote it for the shell") from error
+
+
+def _quietly(text: str) -> re.Pattern[str]:
+    """Compile without Python's advice on what a later version may read in another way: it would be no user's business."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        return re.compile(text)
 
 
 def _positions(names: list[str], subscript: re.Match[str]) -> list[str]:

@@ -236,6 +236,13 @@ class Operation(ABC, Generic[W, S, G]):
         """Say how the target is, for guards that count capacity: healthy means that it serves now."""
         return Verdict.UNKNOWN
 
+    def spent(self, transport: Any, wish: W, window: float) -> int:
+        """Count how often the target itself knows that this was done in the last ``window`` seconds, whoever did it.
+
+        Raises ``FactUnreadable`` and the transport's errors.
+        """
+        return 0
+
     def gather(self, transport: Any, action: Action, wish: W) -> bytes:
         """Return what is kept as evidence before an act, in at most ``EVIDENCE_TIME``; nothing when there is none to be had."""
         return b""

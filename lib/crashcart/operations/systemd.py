@@ -6,7 +6,7 @@ cannot start; a unit is back when it is active and healthy, and stays so. The ru
 
 from __future__ import annotations
 
-from crashcart.facts import systemd
+from crashcart.facts import restarts, systemd
 from crashcart.facts.http import Health
 from crashcart.facts.systemd import MOVING, RESTING, UnitState
 from crashcart.operations.base import (
@@ -84,6 +84,10 @@ class RestartUnit(HostOperation[RestartWish, UnitState, RestartGoal]):
     def health(self, state: UnitState, wish: RestartWish) -> Verdict:
         """Call a unit healthy that is active and whose health URL, where there is one, answers well."""
         return Verdict.HEALTHY if state.active == "active" and state.answer in WORKING else Verdict.DOWN
+
+    def spent(self, transport: Transport, wish: RestartWish, window: float) -> int:
+        """Count the restarts that people and tools asked for, by the host's own journal."""
+        return restarts.observe(transport, wish.unit, window).count
 
     def evidence(self, action: Action, wish: RestartWish) -> Command:
         """Keep the unit's status and journal, and what the kernel says of memory."""

@@ -46,7 +46,7 @@ EXAMPLE = Path(__file__).parents[3] / "inventories" / "production.example.yml"
         ("a: {hosts: {h: {kind: pod}}}", "1:17", "unknown kind 'pod'", "known are linux, rds_cluster"),
         ("a: {hosts: {h: {kind: '{{ x }}'}}}", "1:17", "unknown kind '{{ x }}'", ""),
         ("source: lap", "1:1", "unknown inventory source 'lap'", "did you mean lab"),
-        ("source: lab\nweb: {}", "1:1", "group 'source': expected a mapping", ""),
+        ("source: lab\nweb: {}", "2:1", "takes no options, so 'web' is unknown", ""),
     ],
 )
 def test_mistakes(tmp_path: Path, text: str, place: str, message: str, hint: str) -> None:
