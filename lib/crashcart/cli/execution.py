@@ -24,9 +24,10 @@ from crashcart.journal.undos import in_another_run
 from crashcart.plan import Options, OwedUndo, Plan
 from crashcart.playbooks.compile import Compiler
 from crashcart.playbooks.schema import Playbook
+from crashcart.reports.folder import check_report_folder
 from crashcart.results import Mode
-from crashcart.safety.consent import Needed, ask_consent, check_answers, needed_consent
 from crashcart.safety.budget import budget_of
+from crashcart.safety.consent import Needed, ask_consent, check_answers, needed_consent
 from crashcart.safety.freeze import check_freeze, windows_of
 from crashcart.secrets import Secret
 from crashcart.targets import Selection, Target
@@ -49,6 +50,8 @@ class Execution:
         selection = select(inventory, self._request.hosts)
         if not self._stage.quiet:
             say_notes(inventory.notes)
+        if self._request.report:
+            check_report_folder(self._request.report)
         plan = self._plan(Compiler(playbook, given, inventory.left_out), inventory, selection, playbook)
         check_targets(selection, playbook.kinds)
         if self._request.options.mode is Mode.APPLY and not plan.read_only:
@@ -109,9 +112,12 @@ def _owed(target: Target, marks: Marks) -> tuple[OwedUndo, ...]:
 
 
 def check_distinct(plan: Plan) -> None:
-    """Refuse two names for one target where something would be done: it would be done twice. Raises ``BadInput``."""
+    """Refuse two names for one cloud resource: what is done once would be done twice. Raises ``BadInput``.
+
+    Two names for one host are common (an alias, a second address), and there the second look finds what the first act did.
+    """
     names: dict[str, str] = {}
-    for target in (target.target for target in plan.targets if not target.skip):
+    for target in (target.target for target in plan.targets if not target.skip and target.target.kind != "linux"):
         key = target_key(target)
         other = names.setdefault(key, target.name)
         if other != target.name:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import signal
 import sys
@@ -50,8 +49,10 @@ class House:
 
     @property
     def actor(self) -> str:
-        """Who runs this: the login behind sudo, where there is one."""
-        return os.environ.get("SUDO_USER") or getpass.getuser()
+        """Who runs this: the login behind sudo, or what a CI system says of its job."""
+        from crashcart.cli.identity import actor
+
+        return actor(os.environ)
 
     def inventory(self, explicit: str | None) -> Inventory:
         """Load the inventory: the one that is named or found, else the lab's own. Raises ``BadInput``."""

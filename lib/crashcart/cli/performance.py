@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 from collections.abc import Iterator
@@ -26,6 +27,8 @@ from crashcart.journal.spending import Ledger
 from crashcart.plan import Options, Plan
 from crashcart.reports.console import make_console
 from crashcart.reports.document import replay
+from crashcart.reports.folder import write_reports
+from crashcart.reports.github import is_github, tell_github
 from crashcart.results import Mode
 from crashcart.safety.lease import Lease
 from crashcart.transports.connect import TargetConnector
@@ -146,8 +149,15 @@ class Performance:
         return Guards(leases, None if options.break_glass else Budgets(ledger, first.run, first.actor))
 
     def _report(self, folder: RunFolder) -> None:
-        if self._stage.as_json and not self._stage.quiet:
-            print_document(folder.journal)
+        past = PastRun.read(folder.journal)
+        if self._stage.report:
+            write_reports(self._stage.report, past)
+        if self._stage.quiet:
+            return
+        if is_github(os.environ):
+            tell_github(past, os.environ, sys.stderr)
+        if self._stage.as_json:
+            write_document(replay(past))
 
 
 def print_document(journal: Path) -> None:

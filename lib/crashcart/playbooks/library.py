@@ -15,8 +15,9 @@ from crashcart.playbooks.heads import Head, read_head
 if TYPE_CHECKING:
     from crashcart.playbooks.schema import Drill, Playbook
 
-SHIPPED = Path(__file__).parent.parent / "shipped"
-"""Where a wheel keeps the playbooks; an editable install has them in the checkout only."""
+_PACKAGED = Path(__file__).parent.parent / "shipped"
+SHIPPED = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parents[3] / "playbooks"
+"""Where a wheel keeps the playbooks; an editable install reads those of its checkout."""
 
 
 class Entry(msgspec.Struct, frozen=True):
