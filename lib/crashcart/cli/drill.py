@@ -33,6 +33,7 @@ def run_drill(house: House, drill: Drill, values: Mapping[str, Any], *, dry: boo
         raise BadInput("a drill breaks things on purpose, so it has no check mode", hint=hint)
     request = parse_request(values, dry=False)
     names = _variants(drill, values.get("variant"))
+    _refuse_clouds(drill, names)
     selection = _select(house, request)
     check_drillable(selection)
     check_targets(selection, ["linux"])
@@ -123,6 +124,14 @@ def _variants(drill: Drill, wanted: str | None) -> list[str]:
     if not names:
         raise BadInput("--variant: names no variant", hint=", ".join(drill.variants))
     return names
+
+
+def _refuse_clouds(drill: Drill, names: Sequence[str]) -> None:
+    """Refuse what only an emulated cloud could rehearse: this version's lab has hosts only. Raises ``Refused``."""
+    clouds = [name for name in names if not drill.variants[name].fault]
+    if clouds:
+        hint = f"{drill.playbook} can be run with --check, which changes nothing"
+        raise Refused(f"{drill.name} ({', '.join(clouds)}) needs an emulated AWS, which the lab does not have yet", hint=hint)
 
 
 def _say_to(out: Any) -> Any:
