@@ -17,8 +17,10 @@ def development_tasks(checkout: Path) -> list[Task[Any]]:
     """Return the commands for working on crashcart itself."""
 
     def test(context: Context, values: dict[str, Any]) -> None:
-        chosen = ["tests/unit"] if values["unit"] else []
-        _run([sys.executable, "-m", "pytest", *chosen], checkout)
+        # The fast tests share nothing and run on all cores; the others share a lab, or measure time.
+        _run([sys.executable, "-m", "pytest", "-n", "auto", "tests/unit"], checkout)
+        if not values["unit"]:
+            _run([sys.executable, "-m", "pytest", "--ignore", "tests/unit"], checkout)
 
     def check_code(context: Context, values: dict[str, Any]) -> None:
         for command in (["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"]):

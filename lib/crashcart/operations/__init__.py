@@ -13,6 +13,10 @@ ENTRY_POINTS = "crashcart.operations"
 SHIPPED = {
     "disk.assess": "crashcart.operations.disk:AssessDisk",
     "disk.reclaim": "crashcart.operations.disk:ReclaimDisk",
+    "elasticache.assess": "crashcart.operations.elasticache:AssessGroup",
+    "elasticache.failover": "crashcart.operations.elasticache:FailOver",
+    "elasticache.reboot": "crashcart.operations.elasticache:RebootNodes",
+    "elasticache.settings": "crashcart.operations.elasticache:SetSettings",
     "host.ping": "crashcart.operations.host:PingHost",
     "http.healthy": "crashcart.operations.http:HttpHealthy",
     "rds.assess": "crashcart.operations.rds:AssessDatabase",

@@ -35,7 +35,7 @@ from crashcart.transports.aws import AwsConnector, AwsTransport
 from crashcart.transports.aws_check import AwsAccess
 from crashcart.transports.aws_errors import Sent, call_error, login_error
 from crashcart.transports.base import ApiCall
-from tests.unit.transports.aws.breaking_server import (
+from tests.aws.transport.breaking_server import (
     Behaviour,
     BreakingServer,
     Silence,
@@ -45,7 +45,7 @@ from tests.unit.transports.aws.breaking_server import (
     reset_unread,
     truncated,
 )
-from tests.unit.transports.aws.conftest import REGION, emulated
+from tests.aws.transport.conftest import REGION, emulated
 
 READ = ApiCall("rds", "DescribeDBClusters", {"DBClusterIdentifier": "orders"})
 WRITE = ApiCall("rds", "FailoverDBCluster", {"DBClusterIdentifier": "orders"})

@@ -11,7 +11,7 @@ import pytest
 from crashcart.targets import Target
 from crashcart.transports.aws import AwsConnector, AwsTransport
 from crashcart.transports.aws_sessions import Limits
-from tests.unit.transports.aws.breaking_server import BreakingServer
+from tests.aws.transport.breaking_server import BreakingServer
 
 REGION = "eu-central-1"
 QUICK = Limits(connect=2.0, read=0.2, write=0.3, identity=1.0)

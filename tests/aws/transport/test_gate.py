@@ -19,8 +19,8 @@ from crashcart.transports.aws import AwsConnector, AwsTransport
 from crashcart.transports.aws_gate import FIRST, LONGEST, Gate, InFlight
 from crashcart.transports.aws_sessions import Limits
 from crashcart.transports.base import ApiCall
-from tests.unit.transports.aws.breaking_server import BreakingServer, Silence, answer, broken_off, error
-from tests.unit.transports.aws.conftest import emulated
+from tests.aws.transport.breaking_server import BreakingServer, Silence, answer, broken_off, error
+from tests.aws.transport.conftest import emulated
 
 T = TypeVar("T")
 

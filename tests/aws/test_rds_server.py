@@ -20,7 +20,7 @@ from crashcart.plan import Options, Plan, PlannedStep, TargetPlan
 from crashcart.results import Mode, Outcome, Phase, TargetResult, Verdict
 from crashcart.targets import Target
 from crashcart.transports.aws import AwsConnector
-from tests.unit.operations.rds_server import KEYS, REGION, Answer, Fault, Server, lost_after, lost_before, running, throttled
+from tests.aws.rds_server import KEYS, REGION, Answer, Fault, Server, lost_after, lost_before, running, throttled
 
 TO = {"force": True, "to": "orders-3"}
 

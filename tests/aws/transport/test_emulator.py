@@ -19,8 +19,8 @@ from crashcart.transports.aws_check import cloud_access
 from crashcart.transports.aws_names import Identity
 from crashcart.transports.aws_sessions import AwsSession, AwsSessions, Limits
 from crashcart.transports.base import ApiCall
-from tests.unit.transports.aws.breaking_server import BreakingServer, reply, take_request
-from tests.unit.transports.aws.conftest import REGION, emulated
+from tests.aws.transport.breaking_server import BreakingServer, reply, take_request
+from tests.aws.transport.conftest import REGION, emulated
 
 ROLE = "arn:aws:iam::111122223333:role/crashcart-oncall"
 ALL_GROUPS = ApiCall("autoscaling", "DescribeAutoScalingGroups", {})
