@@ -12,12 +12,14 @@ from crashcart.clock import FakeClock
 from crashcart.engine.run import Past
 from crashcart.errors import BadInput, JournalError, Refused
 from crashcart.events import RunStarted
+from crashcart.journal.claims import target_key
 from crashcart.journal.folder import RunFolder, find_run, new_run_id
 from crashcart.journal.recall import PastRun, verify
-from crashcart.plan import Options, Plan, TargetPlan
+from crashcart.plan import Options, Plan, Rollout, TargetPlan
 from crashcart.secrets import Secret
 from crashcart.targets import Target
-from tests.unit.engine.simulated import LAMP, World
+from crashcart.transports.base import CommandResult
+from tests.unit.engine.simulated import LAMP, Lamp, World
 
 
 @pytest.fixture
@@ -168,12 +170,12 @@ class KilledAfter(RunFolder):
             raise Killed
 
 
-def crash_after(world: World, events: int, monkeypatch: pytest.MonkeyPatch) -> bool:
+def crash_after(world: World, events: int, monkeypatch: pytest.MonkeyPatch, plan: Plan | None = None) -> bool:
     """Run until so many events are written, then stop dead. Tells whether it was stopped."""
     monkeypatch.setattr("tests.unit.engine.simulated.RunFolder", KilledAfter)
     KilledAfter.remaining = events
     try:
-        world.run()
+        world.run(plan)
     except Killed:
         return True
     finally:
@@ -207,4 +209,38 @@ def test_crash_sweep_each_act_happens_once(tmp_path: Path, monkeypatch: pytest.M
         assert [world.lamps[name].switched for name in "abc"] == [1, 1, 0], f"killed after event {events}"
         assert verify(find_run(runs, "last")).exit_code == 0
     assert points > 15
+    print(f"{points} crash points")
+
+
+def burn_out(lamp: Lamp) -> CommandResult | None:
+    """The switch works and the lamp breaks at once: the step fails after its act, so the act has to be taken back."""
+    lamp.switch()
+    lamp.state = "broken"
+    return CommandResult(0)
+
+
+def test_crash_sweep_what_has_to_be_taken_back_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stop at every event of a run that fails and goes back, resume: switched once, put out once, nothing owed."""
+    monkeypatch.setattr("crashcart.operations.SHIPPED", LAMP)
+    points = 0
+    for events in range(2, 100):
+        runs = tmp_path / f"runs{events}"
+        runs.mkdir()
+        world = World(runs, a="off", b="off")
+        for lamp in world.lamps.values():
+            lamp.on_switch.append(burn_out)
+        plan = world.plan(Rollout(max_failures="100%"), undoable=True)
+        if not crash_after(world, events, monkeypatch, plan):
+            break
+        points += 1
+        journal = find_run(runs, "last")
+        finished = PastRun.read(journal).finished
+        outcomes = ["failed", "failed"] if finished else resume(world, journal)
+        assert outcomes == ["failed", "failed"], f"killed after event {events}"
+        assert [(lamp.switched, lamp.put_out_times, lamp.state) for lamp in world.lamps.values()] == [(1, 1, "off")] * 2
+        past = PastRun.read(journal)
+        assert past.owed("a") == past.owed("b") == ()
+        assert [world.marks.owed(target_key(Target(name)), name) for name in "ab"] == [(), ()]
+        assert verify(journal).exit_code == 0
+    assert points > 20
     print(f"{points} crash points")
