@@ -149,14 +149,17 @@ class Performance:
         return Guards(leases, None if options.break_glass else Budgets(ledger, first.run, first.actor))
 
     def _report(self, folder: RunFolder) -> None:
+        """Report from the journal alone, so that the same can be told of a past run; reading it back costs time."""
+        in_github = is_github(os.environ) and not self._stage.quiet
+        as_json = self._stage.as_json and not self._stage.quiet
+        if not (self._stage.report or in_github or as_json):
+            return
         past = PastRun.read(folder.journal)
         if self._stage.report:
             write_reports(self._stage.report, past)
-        if self._stage.quiet:
-            return
-        if is_github(os.environ):
+        if in_github:
             tell_github(past, os.environ, sys.stderr)
-        if self._stage.as_json:
+        if as_json:
             write_document(replay(past))
 
 

@@ -17,6 +17,7 @@ _ALL = (
     service_fault("service.hang", "the service is active and accepts connections, but never answers; a restart cures it"),
     service_fault("service.leak", "the service grows until the kernel kills it for memory; a restart cures it"),
     service_fault("service.start-limit", "the service was restarted too often; only reset-failed and a start cure it"),
+    service_fault("service.squeezed", "the service may use hardly more memory than it does; a higher limit cures it"),
     disk_fault("disk.full", "/var has no byte free: old rotated logs and cached packages"),
     disk_fault("disk.inodes", "/var has no inode free: thousands of small old rotated logs"),
     disk_fault("disk.open-deleted", "/var has no byte free: a service holds a deleted log open, nothing can be deleted"),

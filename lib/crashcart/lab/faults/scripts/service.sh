@@ -23,3 +23,11 @@ steady() {
   running || systemctl restart "$unit"
   eventually 50 running || die "$unit does not come back"
 }
+
+# unsqueeze: no limit of the service is one that somebody set until the next boot, and no timer is about to set one.
+unsqueeze() {
+  systemctl stop "crashcart-undo-${unit%.service}.timer" 2>/dev/null
+  [ -d "/run/systemd/system.control/$unit.d" ] || return 0
+  rm -r "/run/systemd/system.control/$unit.d"
+  systemctl daemon-reload
+}
