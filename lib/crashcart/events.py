@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -185,16 +185,19 @@ class Stream:
     """Hands each event to its observers, in order, one event at a time.
 
     The journal goes first and its errors stop the run: no journal, no act. A display that fails is dropped instead, since a
-    closed pipe must not stop a recovery half-way.
+    closed pipe must not stop a recovery half-way. ``redact`` takes known secrets out of an event before anybody sees it.
     """
 
-    def __init__(self, journal: Observer, displays: Sequence[Observer] = ()) -> None:
-        self._journal = journal
+    def __init__(
+        self, journal: Observer, displays: Sequence[Observer] = (), redact: Callable[[AnyEvent], AnyEvent] | None = None
+    ) -> None:
+        self._journal, self._redact = journal, redact
         self._displays = list(displays)
         self._lock = threading.RLock()
 
     def emit(self, event: AnyEvent) -> None:
         """Record an event, then show it. Raises ``JournalError`` when it cannot be recorded."""
+        event = self._redact(event) if self._redact else event
         with self._lock:
             self._journal.notice(event)
             for display in tuple(self._displays):

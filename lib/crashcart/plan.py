@@ -82,7 +82,7 @@ class TargetPlan(msgspec.Struct, frozen=True):
 
 
 class Rollout(msgspec.Struct, frozen=True):
-    """How far a run goes at a time: batch sizes as in Ansible's ``serial``, when it stops, and for how long it waits between.
+    """How far a run goes at a time: batch sizes as in Ansible's ``serial``, when it stops, how long it waits between.
 
     After a batch and its ``soak`` (a duration), the batch is verified once more before the next one begins.
     """

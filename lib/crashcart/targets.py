@@ -24,7 +24,7 @@ class Target(msgspec.Struct, frozen=True):
 
     @property
     def capacity_group(self) -> str:
-        """The group that shares this target's load: the variable of that name, else its innermost group, else itself alone."""
+        """The group that shares this target's load: the variable of that name, else its innermost group, else itself."""
         innermost = self.groups[-1] if self.groups else self.name
         return str(self.variable("capacity_group", innermost))
 

@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from crashcart.secrets import Secret
+
 T = TypeVar("T")
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)")
@@ -153,6 +155,8 @@ VALUE_TYPES: dict[str, type[Any]] = {
 def _parse(kind: type[Any], raw: object) -> Any:
     if kind in VALUE_TYPES.values():
         return kind.parse(raw)
+    if kind is Secret:
+        return raw if isinstance(raw, Secret) else Secret(str(raw))
     raise NotImplementedError(kind)
 
 

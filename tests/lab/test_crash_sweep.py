@@ -54,6 +54,16 @@ SWEEPS = {
         once=starts,
         times=1,
     ),
+    "recover.service-limits": Sweep(
+        fault="service.squeezed",
+        words=("--memory-max", "192M", "--settle", "1s"),
+        is_well=lambda host: (
+            host.say("systemctl show --value -p MemoryMax api.service") == str(192 * 1024**2)
+            and host.ssh("systemctl is-active crashcart-undo-api.timer").returncode != 0
+        ),
+        once=starts,
+        times=0,
+    ),
     "recover.disk-space": Sweep(
         fault="disk.full",
         words=("--path", "/var"),

@@ -169,7 +169,7 @@ def test_a_host_behind_a_jump_host(runs: Runs, lab: Lab, hosts: dict[str, Host],
     assert (code, outcomes(document)) == (0, {"inner": "ok"}), document
 
 
-@pytest.mark.parametrize("drill", ["drill.service-restart", "drill.disk-space"])
+@pytest.mark.parametrize("drill", ["drill.service-restart", "drill.disk-space", "drill.service-limits"])
 def test_drills_pass(runs: Runs, drill: str) -> None:
     code, document = runs(drill, "--hosts", "lab")
     problems = {variant["variant"]: variant["problems"] for variant in document["drill"]["variants"]}

@@ -16,6 +16,7 @@ from crashcart.results import Mode, Outcome
 from crashcart.safety.approvals import check_approved, needed_rule, rules_of
 from crashcart.safety.planfile import Finding, PlanDocument, Wanted, differences, read_plan, write_plan
 from crashcart.safety.signatures import read_signatures
+from crashcart.secrets import Redactor, Secret, secrets_in
 
 MOST_DIFFERENCES = 5
 
@@ -23,8 +24,11 @@ MOST_DIFFERENCES = 5
 class Approving:
     """What a plan needs to be approved, and what was. ``playbook_rule`` is the playbook's own ``approval``."""
 
-    def __init__(self, house: House, plan: Plan, options: Options, playbook_rule: object = None) -> None:
+    def __init__(
+        self, house: House, plan: Plan, options: Options, playbook_rule: object = None, secrets: Iterable[Secret] = ()
+    ) -> None:
         self._house, self._plan, self._options = house, plan, options
+        self._redact = Redactor([*secrets, *secrets_in(plan)]).record
         self._rule = needed_rule(rules_of(plan, playbook_rule))
         self._approved: PlanDocument | None = None
 
@@ -63,7 +67,8 @@ class Approving:
             check_approved(document, read_signatures(path), rule, document.author, plan=path, now=self._house.clock.now())
 
     def _document(self, wishes: Iterable[Wish], verdicts: Verdicts | None = None) -> PlanDocument:
-        wanted = tuple(Wanted.of(wish.target, wish.step, wish.operation, wish.action, wish.pin) for wish in wishes)
+        redact = self._redact
+        wanted = tuple(redact(Wanted.of(wish.target, wish.step, wish.operation, wish.action, wish.pin)) for wish in wishes)
         results = verdicts.results if verdicts else ()
         others = [result for result in results if result.outcome is not Outcome.WOULD_CHANGE]
         return PlanDocument(
@@ -74,6 +79,6 @@ class Approving:
             version=version("crashcart"),
             reason=self._options.reason,
             incident=self._options.incident,
-            others=tuple(Finding(result.name, result.outcome.value, result.message) for result in others),
+            others=tuple(redact(Finding(result.name, result.outcome.value, result.message)) for result in others),
             approval=self._rule,
         )

@@ -131,7 +131,8 @@ def _refuse_clouds(drill: Drill, names: Sequence[str]) -> None:
     clouds = [name for name in names if not drill.variants[name].fault]
     if clouds:
         hint = f"{drill.playbook} can be run with --check, which changes nothing"
-        raise Refused(f"{drill.name} ({', '.join(clouds)}) needs an emulated AWS, which the lab does not have yet", hint=hint)
+        what = f"{drill.name} ({', '.join(clouds)})"
+        raise Refused(f"{what} needs an emulated AWS, which drills cannot use yet", hint=hint)
 
 
 def _say_to(out: Any) -> Any:

@@ -59,19 +59,20 @@ class Execution:
             check_guards(plan)
         needed = needed_consent(plan)
         check_answers(needed, self._request.options, interactive=self._house.interactive)
-        approving = Approving(self._house, plan, self._request.options, playbook.approval)
+        password = self._become_password()
+        secrets = (password,) if password else ()
+        approving = Approving(self._house, plan, self._request.options, playbook.approval, secrets)
         approving.check(self._request.approved)
-        ended = self._perform(plan, self._consent(needed, approving))
+        ended = self._perform(plan, self._consent(needed, approving), password)
         if self._request.plan:
             approving.write(self._request.plan, ended.verdicts)
         return ended
 
-    def _perform(self, plan: Plan, consent: Consent) -> Ended:
-        connector = TargetConnector(
-            accept_new_host_keys=self._request.accept_new_host_keys, become_password=self._become_password()
-        )
+    def _perform(self, plan: Plan, consent: Consent, password: Secret | None) -> Ended:
+        connector = TargetConnector(accept_new_host_keys=self._request.accept_new_host_keys, become_password=password)
+        secrets = [password] if password else []
         try:
-            return Performance(self._house, self._stage, connector).begin(plan, self._request.options, consent)
+            return Performance(self._house, self._stage, connector, secrets).begin(plan, self._request.options, consent)
         finally:
             connector.close()
             say_notes(connector.notes)

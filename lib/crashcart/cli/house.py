@@ -44,8 +44,8 @@ class House:
 
     @property
     def interactive(self) -> bool:
-        """Whether there is a person to ask: both ends are a terminal."""
-        return sys.stdin.isatty() and sys.stderr.isatty()
+        """Whether there is a person to ask: both ends are a terminal. A job may have none at all, or closed ones."""
+        return all(end is not None and end.isatty() for end in (sys.stdin, sys.stderr))
 
     @property
     def actor(self) -> str:

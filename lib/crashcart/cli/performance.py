@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +15,7 @@ import msgspec
 from crashcart.cli.ending import write_document
 from crashcart.cli.house import House
 from crashcart.engine.actguard import Budgets, Guards, Leases
+from crashcart.engine.evidence import EvidenceStore
 from crashcart.engine.guard import ActGuard, Unguarded
 from crashcart.engine.headcount import Headcount
 from crashcart.engine.rollout import UNDO_TIME, Consent, Guarding
@@ -29,8 +30,9 @@ from crashcart.reports.console import make_console
 from crashcart.reports.document import replay
 from crashcart.reports.folder import write_reports
 from crashcart.reports.github import is_github, tell_github
-from crashcart.results import Mode
+from crashcart.results import Evidence, Mode
 from crashcart.safety.lease import Lease
+from crashcart.secrets import Redactor, Secret, secrets_in
 from crashcart.transports.connect import TargetConnector
 
 GRACE_ALONE = 4.5
@@ -60,11 +62,22 @@ class Ended(msgspec.Struct, frozen=True):
         return self.verdicts.exit_code
 
 
+class RedactedEvidence:
+    """Keeps evidence in a run's folder without the secrets that are known."""
+
+    def __init__(self, folder: RunFolder, redactor: Redactor) -> None:
+        self._folder, self._redactor = folder, redactor
+
+    def keep(self, target: str, name: str, data: bytes) -> Evidence:
+        """Write bytes owner-only and return their place and hash. Raises ``JournalError``."""
+        return self._folder.keep(target, name, self._redactor.data(data))
+
+
 class Performance:
     """Performs plans on one stage, over one connector."""
 
-    def __init__(self, house: House, stage: Stage, connect: TargetConnector) -> None:
-        self._house, self._stage, self._connect = house, stage, connect
+    def __init__(self, house: House, stage: Stage, connect: TargetConnector, secrets: Iterable[Secret] = ()) -> None:
+        self._house, self._stage, self._connect, self._secrets = house, stage, connect, tuple(secrets)
 
     def begin(self, plan: Plan, options: Options, consent: Consent) -> Ended:
         """Perform a plan for the first time. Raises ``Refused`` before anything is contacted."""
@@ -102,26 +115,27 @@ class Performance:
         console = make_console(
             out, house.clock, journal=folder.journal, journal_hash=lambda: folder.hash, command=() if past else sys.argv
         )
-        stream = Stream(folder, [] if self._stage.quiet else [console])
+        redactor = Redactor([*self._secrets, *secrets_in(first.plan)])
+        stream = Stream(folder, [] if self._stage.quiet else [console], redactor.record)
         if not self._stage.quiet:
             console.notice(first)
         try:
             if past:
                 stream.emit(RunResumed(house.actor))
-            run = self._run(first, folder, stream, consent, past)
+            run = self._run(first, RedactedEvidence(folder, redactor), stream, consent, past)
             verdicts = run.execute()
         finally:
             console.close()
         self._report(folder)
         return Ended(verdicts, first.run)
 
-    def _run(self, first: RunStarted, folder: RunFolder, stream: Stream, consent: Consent, past: PastRun | None) -> Run:
+    def _run(self, first: RunStarted, store: EvidenceStore, stream: Stream, consent: Consent, past: PastRun | None) -> Run:
         plan, options, house = first.plan, first.options, self._house
         return Run(
             plan,
             options,
             connect=self._connect,
-            record=folder,
+            record=store,
             stream=stream,
             clock=house.clock,
             guarding=Guarding(consent, Headcount(plan, self._connect), self._act_guard(first, past)),
@@ -155,8 +169,8 @@ class Performance:
         if not (self._stage.report or in_github or as_json):
             return
         past = PastRun.read(folder.journal)
-        if self._stage.report:
-            write_reports(self._stage.report, past)
+        for note in write_reports(self._stage.report, past) if self._stage.report else ():
+            print(f"note: {note}", file=sys.stderr)
         if in_github:
             tell_github(past, os.environ, sys.stderr)
         if as_json:

@@ -10,6 +10,7 @@ from crashcart.cli.performance import Performance, Stage, print_document
 from crashcart.errors import Refused
 from crashcart.events import Intended
 from crashcart.journal.folder import RunFolder
+from crashcart.journal.index import ensure_indexed
 from crashcart.journal.recall import PastRun
 from crashcart.plan import Plan
 from crashcart.results import EXIT_INTERRUPTED
@@ -26,6 +27,8 @@ def resume(house: House, journal: Path, *, as_json: bool) -> int:
     past = PastRun.read(journal)
     finished = past.finished
     if finished and finished.exit_code != EXIT_INTERRUPTED:
+        if journal.parent.parent == house.runs:
+            ensure_indexed(house.runs, past.started.run, past.lines[-1].hash, house.clock)
         if as_json:
             print_document(past.path)
         else:

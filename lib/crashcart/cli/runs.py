@@ -58,7 +58,7 @@ def _show(house: House, values: dict[str, Any]) -> int:
     from crashcart.cli.performance import print_document
     from crashcart.journal.folder import find_run
     from crashcart.journal.recall import PastRun
-    from crashcart.journal.summary import run_text
+    from crashcart.reports.past import run_text
 
     as_json = wants_json(values)
     journal = find_run(house.runs, _named(values))

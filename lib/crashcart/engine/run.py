@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
-from typing import Protocol
 
 import msgspec
 
@@ -18,17 +17,13 @@ from crashcart.engine.rollout import UNDO_TIME, Guarding, Rollout
 from crashcart.engine.sessions import Sessions
 from crashcart.engine.targetrun import TargetRun, Wish
 from crashcart.engine.undo import UndoList, UndoMarks
-from crashcart.events import Observer, RunFinished, Stream
+from crashcart.events import RunFinished, Stream
 from crashcart.journal.claims import target_key
 from crashcart.journal.recall import Begun, Recalled
 from crashcart.operations import find_operation
 from crashcart.plan import Options, Plan, PlannedStep, TargetPlan
 from crashcart.results import TargetResult, exit_code, summarize, worst
 from crashcart.transports.base import Opener
-
-
-class Record(EvidenceStore, Observer, Protocol):
-    """A run's folder: takes the events and keeps the evidence."""
 
 
 class Past(msgspec.Struct, frozen=True):
@@ -58,7 +53,7 @@ class Run:
         options: Options,
         *,
         connect: Opener,
-        record: Record,
+        record: EvidenceStore,
         stream: Stream,
         clock: Clock,
         guarding: Guarding,

@@ -9,8 +9,8 @@ by position. Unlike in Ansible, a term that matches nothing is never passed over
 from __future__ import annotations
 
 import re
-import warnings
 import shlex
+import warnings
 from collections.abc import Iterable
 from fnmatch import translate
 

@@ -80,6 +80,6 @@ def _decode(path: Path, number: int, raw: bytes) -> Line:
     try:
         head = msgspec.json.decode(raw, type=Head)
         event = msgspec.json.decode(raw, type=AnyEvent)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise Altered(f"{path}:{number}: not an event: {error}") from error
     return Line(number, digest(raw), head, event)

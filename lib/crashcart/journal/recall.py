@@ -8,10 +8,10 @@ from typing import Any
 
 import msgspec
 
-from crashcart.errors import JournalError
 from crashcart.events import (
     Acted,
     AnyEvent,
+    EvidenceKept,
     Intended,
     Pinned,
     RunFinished,
@@ -20,8 +20,8 @@ from crashcart.events import (
     TargetFinished,
     UndoBegun,
 )
-from crashcart.journal.index import indexed_hash
-from crashcart.journal.lines import Altered, Line, read_lines
+from crashcart.journal.index import INDEX, hash_in, read_index
+from crashcart.journal.lines import Altered, Line, digest, read_lines
 from crashcart.journal.undos import make_owed
 from crashcart.operations.base import Action, Effect
 from crashcart.plan import OnFailure, OwedUndo, Undo
@@ -64,7 +64,7 @@ class PastRun(msgspec.Struct, frozen=True):
         """Read a journal, checking its chain. Raises ``JournalError``."""
         lines = tuple(read_lines(path))
         if not lines or not isinstance(lines[0].event, RunStarted):
-            raise JournalError(f"{path}: the journal does not begin with run.started")
+            raise Altered(f"{path}:1: the journal does not begin with run.started")
         return cls(path, lines)
 
     @property
@@ -152,17 +152,46 @@ class Verification(msgspec.Struct, frozen=True):
 
 
 def verify(path: Path) -> Verification:
-    """Check a journal: 0 intact and finished, 1 altered (and where), 5 intact so far but unfinished."""
+    """Check a journal, its evidence and the index: 0 intact and finished, 1 altered (and where), 5 unfinished.
+
+    5 is also for a finished run that the index does not have: it was killed at its very end, or its line was cut off.
+    """
     try:
-        past = PastRun.read(path)
+        past, index = PastRun.read(path), read_index(path.parent.parent)
+        closed = hash_in(index or (), path.parent.name)
+        _check_end(past, closed)
+        _check_evidence(past, at_home=index is not None)
     except Altered as error:
         return Verification(EXIT_FAILED, f"altered: {error.message}")
     if past.finished is None:
         return Verification(EXIT_UNKNOWN, f"unfinished: {len(past.lines)} lines, the last one is whole and in order")
-    known = indexed_hash(path.parent.parent, path.parent.name)
-    if known and known != past.lines[-1].hash:
-        return Verification(EXIT_FAILED, f"altered: {path} ends in another hash than the index has for it")
-    return Verification(EXIT_OK, f"intact: {len(past.lines)} lines, last hash {past.lines[-1].hash}")
+    whole = f"{len(past.lines)} lines, last hash {past.lines[-1].hash}"
+    if index is None:
+        return Verification(EXIT_OK, f"intact: {whole}; there is no index beside it to compare with")
+    if closed is None:
+        missing = f"{path.parent.parent / INDEX} does not have this run: killed at its very end, or cut off there"
+        return Verification(EXIT_UNKNOWN, f"unfinished: {whole}, but {missing}")
+    return Verification(EXIT_OK, f"intact: {whole}")
+
+
+def _check_end(past: PastRun, closed: str | None) -> None:
+    """A run must hold the line that it ended in by the index; after an interrupt, it may have gone on from there."""
+    hashes = [line.hash for line in past.lines]
+    if closed is None or closed == hashes[-1] or (closed in hashes and not past.finished):
+        return
+    number = len(hashes) + (0 if past.finished else 1)
+    raise Altered(f"{past.path}:{number}: the journal does not end as the index says that it ended")
+
+
+def _check_evidence(past: PastRun, *, at_home: bool) -> None:
+    """Evidence must be as it was kept. A journal that was copied elsewhere may have left it behind."""
+    for line in past.lines:
+        if isinstance(line.event, EvidenceKept) and line.event.evidence.file:
+            path = past.path.parent / line.event.evidence.file
+            if not path.is_file() and not at_home:
+                continue
+            if not path.is_file() or digest(path.read_bytes()) != line.event.evidence.sha256:
+                raise Altered(f"{past.path}:{line.number}: {path} is not the evidence that was kept")
 
 
 def _recall_step(events: Sequence[AnyEvent]) -> Recalled:

@@ -1,4 +1,4 @@
-"""Past runs in words: one line each for a list, a page for one of them."""
+"""Past runs in words: one line each for a list."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from pathlib import Path
 import msgspec
 
 from crashcart.errors import JournalError
-from crashcart.events import Decided, EvidenceKept, Intended
-from crashcart.journal.lines import Line
 from crashcart.journal.recall import PastRun
 
 
@@ -47,25 +45,3 @@ def summarize_run(journal: Path) -> RunSummary:
         actor=first.actor,
         reason=first.options.reason,
     )
-
-
-def run_text(past: PastRun) -> str:
-    """Tell one run: what was asked, what was done and when, what came of each target."""
-    first = past.started
-    head = f"{first.run}: {first.plan.playbook} ({first.options.mode.value}) on {first.plan.pattern} by {first.actor}"
-    told = [text for line in past.lines if (text := _tell(line))]
-    ends = [f"  {result.name}: {result.outcome.value}: {result.message}" for result in past.results]
-    status = past.finished.status if past.finished else f"unfinished; inv runs.resume {first.run} goes on with it"
-    return "\n".join([head, *told, "results:", *ends, f"status: {status}"])
-
-
-def _tell(line: Line) -> str:
-    match line.event:
-        case Decided(target, step, decision, why):
-            return f"  {line.head.time:%H:%M:%S} {target} {step}: {decision}: {why}"
-        case Intended(target, step, _, effect, summary):
-            return f"  {line.head.time:%H:%M:%S} {target} {step}: acting ({effect}): {summary}"
-        case EvidenceKept(target, step, evidence):
-            return f"  {line.head.time:%H:%M:%S} {target} {step}: kept {evidence.file}"
-        case _:
-            return ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from crashcart.plan import OwedUndo, PlannedStep, Undo
 from crashcart.results import Phase
 
@@ -13,7 +15,7 @@ def make_owed(run: str, target: str, step: PlannedStep, undo: Undo, number: int)
     """Return how one act of a step is taken back; ``number`` tells several acts of a step apart, from 1."""
     name = f"undo {step.name}" if number == 1 else f"undo {step.name} ({number})"
     policy = step.undo
-    back = PlannedStep(name, undo.operation, Phase.UNDO, undo.args, deadline=policy.deadline)
+    back = PlannedStep(name, undo.operation, Phase.UNDO, undo.args, attempts=step.attempts, deadline=policy.deadline)
     if policy.when is None:
         return OwedUndo(run, target, name, undo.summary, (back,))
     gate = PlannedStep(
@@ -34,9 +36,9 @@ def in_another_run(owed: OwedUndo) -> OwedUndo:
 
 
 def _gated(step: PlannedStep, gate: str) -> PlannedStep:
-    return PlannedStep(step.name, step.operation, step.phase, step.args, deadline=step.deadline, gate=gate)
+    return replace(step, gate=gate)
 
 
 def _renamed(step: PlannedStep, suffix: str) -> PlannedStep:
     gate = step.gate + suffix if step.gate else ""
-    return PlannedStep(step.name + suffix, step.operation, step.phase, step.args, deadline=step.deadline, gate=gate)
+    return replace(step, name=step.name + suffix, gate=gate)

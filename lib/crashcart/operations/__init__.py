@@ -11,12 +11,18 @@ from crashcart.operations.base import Operation
 ENTRY_POINTS = "crashcart.operations"
 
 SHIPPED = {
+    "asg.assess": "crashcart.operations.autoscaling:AssessGroup",
+    "asg.restore": "crashcart.operations.autoscaling:RestoreSizes",
+    "asg.scale": "crashcart.operations.autoscaling:ScaleOut",
     "disk.assess": "crashcart.operations.disk:AssessDisk",
     "disk.reclaim": "crashcart.operations.disk:ReclaimDisk",
     "elasticache.assess": "crashcart.operations.elasticache:AssessGroup",
     "elasticache.failover": "crashcart.operations.elasticache:FailOver",
     "elasticache.reboot": "crashcart.operations.elasticache:RebootNodes",
     "elasticache.settings": "crashcart.operations.elasticache:SetSettings",
+    "elbv2.assess": "crashcart.operations.elbv2:AssessTargets",
+    "elbv2.deregister": "crashcart.operations.elbv2:DeregisterTarget",
+    "elbv2.register": "crashcart.operations.elbv2:RegisterTarget",
     "host.ping": "crashcart.operations.host:PingHost",
     "http.healthy": "crashcart.operations.http:HttpHealthy",
     "limits.assess": "crashcart.operations.limits:AssessLimits",

@@ -244,7 +244,7 @@ class Operation(ABC, Generic[W, S, G]):
         return 0
 
     def gather(self, transport: Any, action: Action, wish: W) -> bytes:
-        """Return what is kept as evidence before an act, in at most ``EVIDENCE_TIME``; nothing when there is none to be had."""
+        """Return what is kept as evidence before an act, in at most ``EVIDENCE_TIME``; nothing when none is to be had."""
         return b""
 
     def needs_consent(self, wish: W) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -16,9 +17,9 @@ from crashcart.operations.base import Operation
 from crashcart.plan import Condition, Plan, PlannedStep, Rollout, TargetPlan, UndoPolicy
 from crashcart.playbooks.params import parse_value
 from crashcart.playbooks.render import Renderer
-from crashcart.playbooks.schema import Playbook, StepSpec
+from crashcart.playbooks.schema import ParamSpec, Playbook, StepSpec
 from crashcart.results import Phase
-from crashcart.secrets import encode_secret
+from crashcart.secrets import Secret, encode_secret, is_secret_name
 from crashcart.targets import Selection, Target
 from crashcart.values import Duration, decode
 
@@ -81,10 +82,23 @@ class Compiler:
                 raise BadInput(f"{self._playbook.name} needs --{_dashed(name)}", hint=f"{spec.help} ({spec.type})")
 
     def _value(self, name: str, raw: Any, origin: str) -> Any:
+        spec = self._playbook.params[name]
+        if isinstance(raw, Secret) or is_secret_name(name):
+            return self._secret(spec, raw, origin)
         try:
-            return parse_value(self._playbook.params[name].type, raw)
+            return parse_value(spec.type, raw)
         except ValueError as error:
-            raise BadInput(f"{origin}: {error}", hint=self._playbook.params[name].help) from error
+            raise BadInput(f"{origin}: {error}", hint=spec.help) from error
+
+    def _secret(self, spec: ParamSpec, raw: Any, origin: str) -> Any:
+        """Check a secret's text like any other; neither the message nor its cause repeats it."""
+        text = raw.reveal() if isinstance(raw, Secret) else raw
+        value = None
+        with suppress(ValueError):
+            value = parse_value(spec.type, text)
+        if value is None:
+            raise BadInput(f"{origin}: expected a value of type {spec.type}", hint=spec.help)
+        return [Secret(str(item)) for item in value] if isinstance(value, list) else Secret(str(value))
 
     def _target(self, target: Target, flags: Mapping[str, Any]) -> TargetPlan:
         if target.kind not in self._playbook.kinds:

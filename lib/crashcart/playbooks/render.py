@@ -10,14 +10,24 @@ from jinja2 import StrictUndefined, TemplateError, Undefined
 from jinja2.meta import find_undeclared_variables
 from jinja2.sandbox import SandboxedEnvironment
 
+from crashcart.secrets import Secret
+
 _WHOLE = re.compile(r"\s*\{\{((?:(?!\{\{|\}\}).)*)\}\}\s*", re.DOTALL)
+
+
+class _Sandbox(SandboxedEnvironment):
+    """Jinja2's sandbox, in which a secret can be handed on and nothing else."""
+
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        """Refuse every attribute of a secret."""
+        return not isinstance(obj, Secret) and super().is_safe_attribute(obj, attr, value)
 
 
 class Renderer:
     """Renders values over a target's variables; each template is compiled once and reused for all targets."""
 
     def __init__(self) -> None:
-        self._environment = SandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
+        self._environment = _Sandbox(undefined=StrictUndefined, autoescape=False)
         self._compiled: dict[str, Callable[..., Any]] = {}
 
     def render(self, value: Any, context: Mapping[str, Any]) -> Any:

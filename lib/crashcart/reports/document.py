@@ -131,7 +131,8 @@ def encode(document: Mapping[str, Any]) -> bytes:
     """Write a document as indented JSON in UTF-8 with a newline at its end; secrets are masked."""
     # What is not text in UTF-8 (an argument with a stray byte) becomes an escape that JSON knows.
     text = json.dumps(document, indent=2, ensure_ascii=False, default=encode_secret)
-    return f"{text}\n".encode("utf-8", "backslashreplace")
+    # CI systems take ``##[`` for a command wherever it stands in a log; to JSON the escape is the same text.
+    return f"{text}\n".replace("##", "#\\u0023").encode("utf-8", "backslashreplace")
 
 
 def _document(run: RunPart, results: Sequence[TargetResult]) -> dict[str, Any]:

@@ -1,17 +1,27 @@
 """A run as JUnit XML, which every CI system shows: one test case per target, so that a red line names a host.
 
-What failed or was refused is a failure; what could not be reached or told is an error; what was left out is skipped.
+A case per step would be the other way to cut it. But the lists of GitLab and Jenkins show cases by their names, steps that
+were not got to would make a run look half skipped, and what people ask a red job is *which* target. The steps, their changes
+and evidence stand in the case's output.
+
+Failed and refused are failures; unreachable and unknown are errors, since nobody could tell; skipped, and what check mode
+would have changed, are skipped with their message. Elements and attributes are those of Jenkins's schema (junit-10.xsd).
 """
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator, Sequence
 from xml.etree import ElementTree as ET
 
-from crashcart.journal.recall import PastRun
-from crashcart.results import Outcome, StepResult, TargetResult
+import msgspec
 
-_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+from crashcart.events import UndoOwed
+from crashcart.journal.recall import PastRun
+from crashcart.reports.diff import step_lines
+from crashcart.reports.document import RunPart, replay
+from crashcart.reports.markdown import owed_undos
+from crashcart.reports.text import visible
+from crashcart.results import Outcome, StepResult, TargetResult
 
 _TAGS = {
     Outcome.FAILED: "failure",
@@ -19,27 +29,26 @@ _TAGS = {
     Outcome.UNREACHABLE: "error",
     Outcome.UNKNOWN: "error",
     Outcome.SKIPPED: "skipped",
+    Outcome.WOULD_CHANGE: "skipped",
 }
 """Outcomes that are not simply passed, and the element that says so."""
 
 
+class _Document(msgspec.Struct, frozen=True):
+    """The run's JSON document, read back: both say the same of a run that broke off, and hints name their targets."""
+
+    run: RunPart
+    targets: tuple[TargetResult, ...]
+
+
 def junit(past: PastRun) -> bytes:
-    """Return the run as an XML document in UTF-8."""
-    first, results, ended = past.started, past.results, past.finished
-    tags = [_TAGS.get(result.outcome, "") for result in results]
-    suite = ET.Element(
-        "testsuite",
-        name=_xml(first.plan.playbook),
-        tests=str(len(results)),
-        failures=str(tags.count("failure")),
-        errors=str(tags.count("error")),
-        skipped=str(tags.count("skipped")),
-        time=f"{ended.duration_s if ended else 0:.3f}",
-        timestamp=f"{past.lines[0].head.time:%Y-%m-%dT%H:%M:%S}",
-    )
-    _properties(suite, past)
-    for result in results:
-        _case(suite, first.plan.playbook, result)
+    """Return the run as an XML document in UTF-8; the same bytes for the same journal."""
+    told = msgspec.convert(replay(past), _Document)
+    suite = _suite(told)
+    _properties(suite, told.run)
+    owed = {event.target: event for event in owed_undos(past)}
+    for result in told.targets:
+        _case(suite, told.run.playbook, result, owed.get(result.name))
     root = ET.Element("testsuites", name="crashcart")
     root.append(suite)
     ET.indent(root)
@@ -47,42 +56,56 @@ def junit(past: PastRun) -> bytes:
     return text + b"\n"
 
 
-def _properties(suite: ET.Element, past: PastRun) -> None:
-    first, ended = past.started, past.finished
+def _suite(told: _Document) -> ET.Element:
+    tags = [_TAGS.get(result.outcome, "") for result in told.targets]
+    return ET.Element(
+        "testsuite",
+        name=visible(told.run.playbook),
+        tests=str(len(tags)),
+        failures=str(tags.count("failure")),
+        errors=str(tags.count("error")),
+        skipped=str(tags.count("skipped")),
+        time=f"{told.run.duration_s:.3f}",
+        timestamp=f"{told.run.started:%Y-%m-%dT%H:%M:%S}",
+    )
+
+
+def _properties(suite: ET.Element, run: RunPart) -> None:
     known = {
-        "run": first.run,
-        "mode": first.options.mode.value,
-        "status": ended.status if ended else "unfinished",
-        "selection": first.plan.pattern,
-        "actor": first.actor,
-        "reason": first.options.reason,
-        "incident": first.options.incident,
-        "journal": str(past.path),
-        "journal_sha256": past.lines[-1].hash,
+        "run": run.id,
+        "mode": run.mode,
+        "status": run.status,
+        "exit_code": str(run.exit_code),
+        "message": run.message,
+        "selection": run.selection,
+        "actor": run.actor,
+        "reason": run.reason,
+        "incident": run.incident,
+        "journal": run.journal.path,
+        "journal_sha256": run.journal.hash,
     }
     properties = ET.SubElement(suite, "properties")
     for name, value in known.items():
-        ET.SubElement(properties, "property", name=name, value=_xml(value))
+        ET.SubElement(properties, "property", name=name, value=visible(value or ""))
 
 
-def _case(suite: ET.Element, playbook: str, result: TargetResult) -> None:
+def _case(suite: ET.Element, playbook: str, result: TargetResult, owed: UndoOwed | None) -> None:
     took = sum(step.duration_s for step in result.steps)
-    case = ET.SubElement(suite, "testcase", classname=_xml(playbook), name=_xml(result.name), time=f"{took:.3f}")
+    case = ET.SubElement(suite, "testcase", classname=visible(playbook), name=visible(result.name), time=f"{took:.3f}")
     tag = _TAGS.get(result.outcome)
     if tag:
-        said = ET.SubElement(case, tag, message=_xml(result.message))
-        if tag != "skipped":
-            said.set("type", result.outcome.value)
-            said.text = _xml("\n".join(filter(None, (result.message, result.hint))))
-    ET.SubElement(case, "system-out").text = _xml("\n".join(line for step in result.steps for line in _step(step)))
+        said = ET.SubElement(case, tag, type=result.outcome.value, message=visible(result.message))
+        said.text = _text(filter(None, (result.message, result.hint and f"hint: {result.hint}")))
+    ET.SubElement(case, "system-out").text = "\n".join(line for step in result.steps for line in _step(step))
+    if owed:
+        ET.SubElement(case, "system-err").text = _text(f"NOT TAKEN BACK: {undo.summary}: {owed.why}" for undo in owed.undos)
 
 
-def _step(step: StepResult) -> list[str]:
-    changes = [f"  {change.what}: {change.before} -> {change.after}" for change in step.changes]
-    evidence = [f"  evidence: {kept.name} {kept.file}".rstrip() for kept in step.evidence]
-    return [f"{step.phase.value} {step.name}: {step.outcome.value}: {step.message}", *changes, *evidence]
+def _step(step: StepResult) -> Iterator[str]:
+    yield visible(f"{step.phase.value} {step.name}: {step.outcome.value}: {step.message}")
+    yield from (f"  {word}: {line}" for word, line in step_lines(step))
 
 
-def _xml(text: str) -> str:
-    """Leave out what no XML document may hold; a host's output may be anything."""
-    return _NOT_XML.sub("?", text)
+def _text(lines: Iterator[str] | Sequence[str]) -> str:
+    """Join lines. All that no XML document may hold is no printable character, so what is visible is also valid."""
+    return "\n".join(map(visible, lines))

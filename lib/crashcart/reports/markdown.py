@@ -1,78 +1,132 @@
-"""A run as Markdown: ``summary.md``, and the step summary of a CI job. Nothing from a host can break it or link anywhere."""
+"""A run as Markdown: ``summary.md``, and the step summary of a CI job. It says what the console says, worst first.
+
+Whatever comes from elsewhere stands in a code span. That is the one place where Markdown, HTML, links, mentions and
+references to issues all mean nothing: a backslash keeps neither GitHub from linking ``@alice`` or ``#1``, nor its parser
+from linking an e-mail address.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import chain
 
+import msgspec
+
+from crashcart.events import StepFinished, UndoOwed
 from crashcart.journal.recall import PastRun
-from crashcart.reports.text import visible
+from crashcart.reports.banner import make_banner
+from crashcart.reports.closing import Closing, make_closing
+from crashcart.reports.commands import Commands
+from crashcart.reports.text import counted, visible
 from crashcart.reports.tones import urgency
-from crashcart.results import EXIT_INTERRUPTED, GOOD, Phase, TargetResult, summarize
+from crashcart.results import GOOD, Phase, StepResult, TargetResult
 
 MOST_TARGETS = 100
-"""Targets that the table shows, those first that need attention most."""
+"""Targets, and undos, that are listed, those first that need attention most."""
 
 LONGEST = 300
+"""Characters of one text of a host; the journal has the whole."""
 
-_MARKS = re.compile(r"([\\`*_{}\[\]()#+!|<>~@:/&$-])")
+Row = Sequence[str]
 
 
 def markdown(past: PastRun) -> str:
     """Return the run as GitHub-flavoured Markdown."""
-    return "\n".join([*_head(past), "", *_table(past), *_undos(past), "", *_tail(past)]) + "\n"
+    first, commands = past.started, Commands.of(past.started)
+    closing = make_closing(first, past.results, past.finished, commands, owed_undos(past))
+    blocks = (_head(past, commands, closing), _targets(past), _undos(past.results), _next(closing), _record(past))
+    return "\n".join(chain.from_iterable((*block, "") for block in map(list, blocks) if block))
 
 
-def _head(past: PastRun) -> Iterator[str]:
-    first, ended = past.started, past.finished
-    options = first.options
-    yield f"## {_plain(first.plan.playbook)}: {_plain(ended.status if ended else 'unfinished')}"
+def owed_undos(past: PastRun) -> tuple[UndoOwed, ...]:
+    """Return what is still owed on each target: what a resumed run took back after all is left out."""
+    owed: dict[str, UndoOwed] = {}
+    done: set[tuple[str, str]] = set()
+    for line in past.lines:
+        match line.event:
+            case UndoOwed(target):
+                owed[target] = line.event
+            case StepFinished(target, result) if result.phase is Phase.UNDO and result.outcome in GOOD:
+                done.add((target, result.name))
+    still = (_without(event, done) for event in owed.values())
+    return tuple(event for event in still if event.undos)
+
+
+def code(text: str, limit: int = LONGEST) -> str:
+    """Return foreign text as a code span on one line; nothing at all for nothing."""
+    # A fence that is longer than any run of backticks inside would do, but parsers know fences up to a length only.
+    shown = visible(text, limit).replace("`", "'")
+    return f"`{shown}`" if shown else ""
+
+
+def _without(event: UndoOwed, done: set[tuple[str, str]]) -> UndoOwed:
+    undos = tuple(undo for undo in event.undos if (event.target, undo.steps[-1].name) not in done)
+    return msgspec.structs.replace(event, undos=undos)
+
+
+def _head(past: PastRun, commands: Commands, closing: Closing) -> Iterator[str]:
+    banner = make_banner(past.started, past.lines[0].head.time, commands)
+    yield f"## {code(closing.title)}"
     yield ""
-    yield f"{_plain(first.plan.summary)}; {options.mode.value} on {_code(first.plan.pattern)} by {_plain(first.actor)}"
-    for label, text in (("Reason", options.reason), ("Incident", options.incident)):
-        if text:
-            yield f"\n{label}: {_plain(text)}"
-    if ended and ended.message:
-        yield f"\n**{_plain(ended.message)}**"
-    counts = {outcome: count for outcome, count in summarize(past.results).items() if count}
-    yield "\n" + (", ".join(f"{count} {outcome}" for outcome, count in counts.items()) or "no targets")
+    for notice in closing.owed[:MOST_TARGETS]:
+        yield f"**{notice.word}** {code(notice.sentence)}: {code(notice.hint)}\n"
+    if closing.ended:
+        yield f"**{code(closing.ended)}**\n"
+    counts = closing.verdicts or closing.counts
+    yield ", ".join(f"{count} {word.value}" for word, count in counts.items() if count) or "no targets"
+    yield ""
+    yield from _table((banner.mode, banner.promise), [(label, code(value)) for label, value in banner.rows])
 
 
-def _table(past: PastRun) -> Iterator[str]:
+def _targets(past: PastRun) -> Iterator[str]:
     read_only = past.started.plan.read_only
     results = sorted(past.results, key=lambda result: urgency(result, by_verdict=read_only))
-    if not results:
-        return
-    yield "| target | outcome | verdict | message |"
-    yield "|---|---|---|---|"
-    yield from (_row(result) for result in results[:MOST_TARGETS])
-    if len(results) > MOST_TARGETS:
-        yield f"\n{len(results) - MOST_TARGETS} more targets are in the JSON document and the journal."
+    if results:
+        rows = [_row(result) for result in results[:MOST_TARGETS]]
+        yield from _table(("target", "outcome", "verdict", "message"), rows)
+    yield from _left_out(results, "target")
 
 
-def _row(result: TargetResult) -> str:
+def _row(result: TargetResult) -> Row:
     verdict = result.verdict.value if result.verdict else ""
-    return f"| {_plain(result.name)} | {result.outcome.value} | {verdict} | {_plain(result.message)} |"
+    return code(result.name), result.outcome.value, verdict, code(result.message)
 
 
-def _undos(past: PastRun) -> Iterator[str]:
-    steps = [(result.name, step) for result in past.results for step in result.steps if step.phase is Phase.UNDO]
-    for name, step in steps:
-        taken = "taken back" if step.outcome in GOOD else "**NOT TAKEN BACK**"
-        yield f"\n- {_plain(name)}: {_plain(step.name)}: {taken}: {_plain(step.message)}"
+def _undos(results: Sequence[TargetResult]) -> Iterator[str]:
+    undos = [(result.name, step) for result in results for step in result.steps if step.phase is Phase.UNDO]
+    undos.sort(key=lambda pair: pair[1].outcome in GOOD)
+    if undos:
+        yield from _table(("target", "undo", "outcome", "message"), [_undo(*pair) for pair in undos[:MOST_TARGETS]])
+    yield from _left_out(undos, "undo")
 
 
-def _tail(past: PastRun) -> Iterator[str]:
-    ended, run = past.finished, past.started.run
-    if ended is None or ended.exit_code == EXIT_INTERRUPTED:
-        yield f"To go on: {_code(f'inv runs.resume {run}')}\n"
-    yield f"Run {_code(run)}, journal {_code(str(past.path))}, sha256 {_code(past.lines[-1].hash)}"
+def _undo(target: str, step: StepResult) -> Row:
+    taken = "taken back" if step.outcome in GOOD else f"**NOT TAKEN BACK** ({step.outcome.value})"
+    return code(target), code(step.name), taken, code(step.message)
 
 
-def _plain(text: str) -> str:
-    """Return text that reads as it is: one line, every mark of Markdown, HTML and mentions escaped."""
-    return _MARKS.sub(r"\\\1", visible(text, LONGEST)).replace("\\<", "&lt;").replace("\\>", "&gt;").replace("\\@", "&#64;")
+def _left_out(things: Sequence[object], thing: str) -> Iterator[str]:
+    if len(things) > MOST_TARGETS:
+        yield f"\n{counted(len(things) - MOST_TARGETS, f'more {thing}')} in the JSON document and in the journal."
 
 
-def _code(text: str) -> str:
-    return f"`{visible(text, LONGEST).replace('`', '?')}`"
+def _next(closing: Closing) -> Iterator[str]:
+    """Yield what to type next, to be copied; each line begins with a program's name, so none can end the block."""
+    yield "```sh"
+    yield from (f"{step.command}  # {step.purpose}" for step in closing.following)
+    yield "```"
+
+
+def _record(past: PastRun) -> Iterator[str]:
+    yield f"journal {code(str(past.path))} sha256 {code(past.lines[-1].hash)}"
+
+
+def _table(head: Row, rows: Sequence[Row]) -> Iterator[str]:
+    yield _line(head)
+    yield _line(["---"] * len(head))
+    yield from map(_line, rows)
+
+
+def _line(cells: Row) -> str:
+    # In a table a bar must be escaped even within a code span, where it is then shown without its backslash.
+    return "".join(f"| {cell.replace('|', chr(92) + '|')} " for cell in cells) + "|"

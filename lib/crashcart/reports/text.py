@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 LONGEST = 2000
 """Characters of one text that a console shows; the journal has the whole."""
 
 ELLIPSIS = "..."
+
+_COMMAND = re.compile(r"##(?=\w*\[)")
+"""What CI systems take for a command wherever it stands in a line of a log: ``##[``, ``##vso[``, ``##teamcity[``."""
 
 
 def visible(text: str, limit: int = LONGEST) -> str:
@@ -16,7 +20,8 @@ def visible(text: str, limit: int = LONGEST) -> str:
     left_out = len(text) - limit
     if left_out > 0:
         text = f"{text[:limit]}{ELLIPSIS} ({left_out} more characters)"
-    return text if text.isprintable() else "".join(map(_visible_character, text))
+    shown = text if text.isprintable() else "".join(map(_visible_character, text))
+    return _COMMAND.sub(r"#\\x23", shown)
 
 
 def listed(names: Sequence[str], most: int = 5) -> str:

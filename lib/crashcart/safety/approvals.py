@@ -240,7 +240,8 @@ def is_author(names: Iterable[str], author: str) -> bool:
 
 
 def _forms(name: str) -> set[str]:
-    whole = name.strip().casefold()
+    # A job's identity goes on in brackets: the login that it runs as, and where it is.
+    whole = name.strip().casefold().partition(" (")[0]
     return {whole, re.split(r"[:/\\]", whole.partition("@")[0])[-1]} - {""}
 
 

@@ -1,4 +1,4 @@
-"""The seams to what is acted on: a host's ``Transport`` runs a ``Command``, a cloud's ``CloudTransport`` sends an ``ApiCall``."""
+"""The seams to what is acted on: a host's ``Transport`` runs commands, a cloud's ``CloudTransport`` sends API calls."""
 
 from __future__ import annotations
 
@@ -102,9 +102,9 @@ class Session(Protocol):
 class CloudTransport(Session, Protocol):
     """The way to one cloud resource, with the credentials, region and endpoint of its target.
 
-    ``read`` and ``write`` raise: ``Unreachable`` and its kinds (no connection, no valid credentials), ``NotSent`` and its kinds
-    ``Throttled`` and ``Busy`` (certainly not done), ``ConnectionLost`` (5xx, lost reply: may have taken effect), ``ApiRefused``
-    and its kinds (a final no), ``FactUnreadable`` (an answer that cannot be understood, of a read).
+    ``read`` and ``write`` raise: ``Unreachable`` and its kinds (no connection, no valid credentials), ``NotSent`` and its
+    kinds ``Throttled`` and ``Busy`` (certainly not done), ``ConnectionLost`` (5xx, lost reply: may have taken effect),
+    ``ApiRefused`` and its kinds (a final no), ``FactUnreadable`` (an answer that cannot be understood, of a read).
     """
 
     @property

@@ -77,14 +77,6 @@ def test_reordered_lines_are_noticed(journal: Path) -> None:
     assert verify(journal).exit_code == 1
 
 
-def test_truncation_at_every_byte_of_the_last_line_is_unfinished(journal: Path) -> None:
-    data = journal.read_bytes()
-    start = data.rstrip(b"\n").rfind(b"\n") + 1
-    for end in range(start, len(data)):
-        journal.write_bytes(data[:end])
-        assert verify(journal).exit_code == 5
-
-
 def test_no_journal_no_act(runs: Path) -> None:
     blocked = runs / "file"
     blocked.write_text("in the way")

@@ -21,7 +21,17 @@ from tests.unit.operations.simulated_unit import UNIT, URL, FakeHost, FakeUnit, 
 TESTS = Path(__file__).parents[2]
 
 PROVED = {
+    "asg.restore": "aws/test_autoscaling.py",
+    "asg.scale": "aws/test_autoscaling.py",
     "disk.reclaim": "disk",
+    "elasticache.failover": "unit/operations/test_elasticache.py",
+    "elasticache.reboot": "unit/operations/test_elasticache.py",
+    "elasticache.settings": "unit/operations/test_elasticache.py",
+    "elbv2.deregister": "aws/test_elbv2.py",
+    "elbv2.register": "aws/test_elbv2.py",
+    "limits.keep": "lab/test_limits.py",
+    "limits.restore": "lab/test_limits.py",
+    "limits.set": "lab/test_limits.py",
     "rds.failover": "unit/operations/test_rds.py",
     "systemd.restart": "unit/operations/test_idempotence.py",
 }

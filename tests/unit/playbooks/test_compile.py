@@ -28,11 +28,22 @@ def compile_for(playbook: Playbook, given: dict[str, Any], **variables: object) 
     return Compiler(playbook, given).plan(Selection("web", (target,)), playbook.rollout)
 
 
+REQUIRED = {
+    "recover.asg-restore": {"desired": "2"},
+    "recover.asg-scale": {"at_least": "6"},
+    "recover.service-limits": {"memory_max": "2G"},
+    "recover.target-deregister": {"member": "i-0123456789abcdef0"},
+    "recover.target-register": {"member": "i-0123456789abcdef0"},
+    "recover.elasticache-reboot": {"cluster": "cache-002", "node_ids": "0001"},
+}
+"""Parameters without a default, of the playbooks that have such."""
+
+
 def test_every_shipped_playbook_compiles(library: Library) -> None:
     for name in library.entries:
         found = library.get(name)
         if isinstance(found, Playbook):
-            plan = compile_for(found, {}, unit="api", health_url="http://127.0.0.1/")
+            plan = compile_for(found, REQUIRED.get(name, {}), unit="api", health_url="http://127.0.0.1/")
             assert plan.targets[0].steps, name
         else:
             assert library.playbook(found.playbook)
