@@ -47,6 +47,7 @@ def inv(lab: Lab, hosts: dict[str, Host], tmp_path: Path) -> Inv:
             capture_output=True,
             text=True,
             timeout=90,
+            check=False,
         )
 
     return run

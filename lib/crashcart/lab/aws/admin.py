@@ -1,0 +1,135 @@
+"""The emulator's own API, for the lab and for tests: clock, durations, faults, conditions, requests, reset."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Annotated, Any
+from urllib.parse import parse_qs
+
+import msgspec
+
+from crashcart.errors import BadInput
+from crashcart.lab.aws.account import PARTS
+from crashcart.lab.aws.compute_seed import LabInstance
+from crashcart.lab.aws.durations import DURATIONS
+from crashcart.lab.aws.faults import Wanted
+from crashcart.lab.aws.injector import Injector
+from crashcart.lab.aws.replies import Reply, json_reply
+from crashcart.lab.aws.requestlog import RequestLog
+from crashcart.lab.aws.world import Condition, World
+
+PREFIX = "/crashcart/"
+Query = dict[str, str]
+
+
+class ResetWish(msgspec.Struct, forbid_unknown_fields=True):
+    """How to begin anew: with which parts of the lab's account; ``hosts`` become EC2 instances.
+
+    ``behind`` is how many seconds the lab's time begins in the past, for a history before whoever looks on begins.
+    """
+
+    seed: tuple[str, ...] = PARTS
+    hosts: tuple[LabInstance, ...] = ()
+    behind: Annotated[float, msgspec.Meta(ge=0, le=14 * 86400)] = 0.0
+
+
+class Admin:
+    """Answers the requests below ``/crashcart/``: ``METHOD name`` in a table."""
+
+    def __init__(
+        self, world: World, injector: Injector, log: RequestLog, reset: Callable[[ResetWish], None], stop: Callable[[], None]
+    ) -> None:
+        self._world, self._injector, self._log, self._reset, self._stop = world, injector, log, reset, stop
+        self._doors: dict[str, Callable[[Query, bytes], Any]] = {
+            "GET status": self._status,
+            "POST clock": self._advance,
+            "GET durations": lambda _query, _body: DURATIONS,
+            "POST durations": self._set_durations,
+            "GET faults": self._faults,
+            "POST faults": self._arm,
+            "DELETE faults": self._clear,
+            "POST conditions": self._condition,
+            "GET requests": self._requests,
+            "DELETE requests": self._forget,
+            "POST reset": self._begin_anew,
+            "POST shutdown": self._shut_down,
+        }
+
+    def answer(self, environ: dict[str, Any]) -> Reply:
+        """Answer one request; a wrong one gets status 400 with ``error`` and ``hint``."""
+        name = environ["PATH_INFO"].removeprefix(PREFIX).strip("/")
+        door = self._doors.get(f"{environ['REQUEST_METHOD']} {name}")
+        if door is None:
+            return json_reply(
+                {"error": f"there is no {environ['REQUEST_METHOD']} {name}", "hint": ", ".join(self._doors)}, 404
+            )
+        query = {key: values[-1] for key, values in parse_qs(environ.get("QUERY_STRING", "")).items()}
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        try:
+            return json_reply(door(query, body))
+        except BadInput as error:
+            return json_reply({"error": error.message, "hint": error.hint}, 400)
+        except (msgspec.MsgspecError, ValueError) as error:
+            return json_reply({"error": str(error), "hint": ""}, 400)
+
+    def _status(self, _query: Query, _body: bytes) -> Any:
+        requests = self._log.all()
+        return {
+            "pid": os.getpid(),
+            "now": self._world.now(),
+            "requests": len(requests),
+            "writes": sum(request.writes for request in requests),
+            "faults": len(self._injector.armed()) + len(self._world.standing()),
+        }
+
+    def _advance(self, query: Query, _body: bytes) -> Any:
+        seconds = float(query.get("advance", "0"))
+        if not 0 <= seconds <= 366 * 86400:
+            raise BadInput(f"advance: expected 0 or more seconds, got {seconds:g}")
+        with self._world.lock:
+            self._world.advance(seconds)
+            return {"now": self._world.now()}
+
+    def _set_durations(self, _query: Query, body: bytes) -> Any:
+        with self._world.lock:
+            self._world.set_durations(msgspec.json.decode(body, type=dict[str, float]))
+            return self._world.durations
+
+    def _faults(self, _query: Query, _body: bytes) -> Any:
+        with self._world.lock:
+            return {"armed": self._injector.armed(), "conditions": self._world.standing()}
+
+    def _arm(self, _query: Query, body: bytes) -> Any:
+        with self._world.lock:
+            return self._injector.arm(msgspec.json.decode(body, type=Wanted))
+
+    def _clear(self, _query: Query, _body: bytes) -> Any:
+        with self._world.lock:
+            self._injector.clear()
+        return {}
+
+    def _condition(self, _query: Query, body: bytes) -> Any:
+        condition = msgspec.json.decode(body, type=Condition)
+        with self._world.lock:
+            self._world.set_condition(condition)
+        return condition
+
+    def _requests(self, _query: Query, _body: bytes) -> Any:
+        return self._log.all()
+
+    def _forget(self, _query: Query, _body: bytes) -> Any:
+        self._log.clear()
+        return {}
+
+    def _begin_anew(self, _query: Query, body: bytes) -> Any:
+        wish = msgspec.json.decode(body or b"{}", type=ResetWish)
+        for part in wish.seed:
+            if part not in PARTS:
+                raise BadInput(f"there is no part {part!r} of the account", hint=", ".join(PARTS))
+        self._reset(wish)
+        return {}
+
+    def _shut_down(self, _query: Query, _body: bytes) -> Any:
+        self._stop()
+        return {"pid": os.getpid()}

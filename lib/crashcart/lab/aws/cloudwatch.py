@@ -1,0 +1,133 @@
+"""CloudWatch with the one thing that recoveries ask it: how far replicas are behind, measured every minute until now.
+
+Metrics and dimensions: "Amazon CloudWatch metrics for Amazon Aurora" (AuroraReplicaLag in milliseconds, of readers),
+"... for Amazon RDS" (ReplicaLag in seconds, of read replicas), "Metrics for Redis OSS and Valkey" (ReplicationLag in
+seconds, of replicas). Values that somebody put there win.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
+
+from moto.cloudwatch import urls
+from moto.cloudwatch.responses import CloudWatchResponse
+from moto.core.responses import ActionResult
+from moto.elasticache.models import elasticache_backends
+from moto.rds.models import rds_backends
+
+from crashcart.lab.aws.elasticache_group import LabReplicationGroup
+from crashcart.lab.aws.history import aware
+from crashcart.lab.aws.world import World
+
+AURORA_LAG, REPLICA_LAG = 0.02, 0.5
+"""Seconds that healthy replicas are behind."""
+
+MOST = 1440
+
+
+class LabCloudWatch(CloudWatchResponse):
+    """The API's actions that differ from moto's."""
+
+    world: ClassVar[World]
+
+    def get_metric_data(self) -> ActionResult:
+        """GetMetricData: where nothing was put, replicas' lag is measured."""
+        answered: Any = super().get_metric_data().result
+        params = self._get_params()
+        queries = {query["Id"]: query for query in params.get("MetricDataQueries", [])}
+        newest_first = (params.get("ScanBy") or "TimestampDescending") == "TimestampDescending"
+        results = [_as_dict(result) for result in answered["MetricDataResults"]]
+        for result in results:
+            stat = queries.get(result["Id"], {}).get("MetricStat")
+            if not result["Values"] and stat:
+                self._fill(result, stat, params, newest_first=newest_first)
+        return ActionResult({"MetricDataResults": results})
+
+    def get_metric_statistics(self) -> ActionResult:
+        """GetMetricStatistics: likewise."""
+        answered: Any = super().get_metric_statistics().result
+        params = self._get_params()
+        value = self._lag(params.get("Namespace", ""), params.get("MetricName", ""), params.get("Dimensions", []))
+        if answered["Datapoints"] or value is None:
+            return ActionResult(answered)
+        unit = "Milliseconds" if params["MetricName"] == "AuroraReplicaLag" else "Seconds"
+        wanted = dict.fromkeys(params.get("Statistics") or [], value)
+        moments = _moments(params["StartTime"], params["EndTime"], int(params["Period"]))
+        points = [{"Timestamp": moment, "Unit": unit, **wanted} for moment in moments]
+        return ActionResult({"Label": params["MetricName"], "Datapoints": points})
+
+    def _fill(self, result: dict[str, Any], stat: dict[str, Any], params: dict[str, Any], *, newest_first: bool) -> None:
+        metric = stat["Metric"]
+        value = self._lag(metric.get("Namespace", ""), metric.get("MetricName", ""), metric.get("Dimensions", []))
+        if value is None:
+            return
+        moments = list(_moments(params["StartTime"], params["EndTime"], int(stat["Period"])))
+        result["Timestamps"] = moments[::-1] if newest_first else moments
+        result["Values"] = [value] * len(moments)
+
+    def _lag(self, namespace: str, metric: str, dimensions: list[dict[str, str]]) -> float | None:
+        """What a metric measures of a replica, in its unit; None for anything else."""
+        named = {one["Name"]: one["Value"] for one in dimensions}
+        if namespace == "AWS/RDS":
+            return self._database_lag(metric, named.get("DBInstanceIdentifier", "").lower())
+        if (namespace, metric) == ("AWS/ElastiCache", "ReplicationLag"):
+            return self._cache_lag(named.get("CacheClusterId", "").lower())
+        return None
+
+    def _database_lag(self, metric: str, name: str) -> float | None:
+        database = rds_backends[self.current_account][self.region].databases.get(name)
+        is_reader = database is not None and getattr(database, "is_cluster_writer", None) is False
+        if metric == "AuroraReplicaLag" and is_reader:
+            seconds = self._told(name, AURORA_LAG)
+            return None if seconds is None else seconds * 1000
+        if metric == "ReplicaLag" and (is_reader or (database is not None and database.is_replica)):
+            return self._told(name, REPLICA_LAG)
+        return None
+
+    def _cache_lag(self, name: str) -> float | None:
+        for group in elasticache_backends[self.current_account][self.region].replication_groups.values():
+            if isinstance(group, LabReplicationGroup):
+                for shard in group.node_groups:
+                    if name in group.replicas(shard):
+                        return group.lag(name)
+        return None
+
+    def _told(self, name: str, healthy: float) -> float | None:
+        told = self.world.condition("replica.lag", name)
+        return healthy if told is None else None if told == "unknown" else float(told)
+
+
+def _moments(start: Any, end: Any, period: int) -> Iterator[datetime]:
+    """The moments of measurement in a span of time, oldest first; the last minute is not measured yet."""
+    since, until = _moment(start), _moment(end)
+    at = datetime.fromtimestamp(-(-since.timestamp() // period) * period, since.tzinfo)
+    for _ in range(MOST):
+        if at >= until:
+            return
+        yield at
+        at += timedelta(seconds=period)
+
+
+def _moment(value: Any) -> datetime:
+    return aware(value if isinstance(value, datetime) else datetime.fromisoformat(str(value)))
+
+
+def _as_dict(result: Any) -> dict[str, Any]:
+    """Moto answers with dictionaries of its own spelling; AWS's is what the rest of this file writes."""
+    given = result if isinstance(result, dict) else vars(result)
+    spelled = {str(name).replace("_", "").lower(): value for name, value in given.items()}
+    return {
+        "Id": spelled["id"],
+        "Label": spelled.get("label"),
+        "Timestamps": list(spelled.get("timestamps") or []),
+        "Values": list(spelled.get("values") or spelled.get("vals") or []),
+        "StatusCode": "Complete",
+    }
+
+
+def install(world: World) -> None:
+    """Put this behaviour into moto: the class that answers."""
+    LabCloudWatch.world = world
+    urls.url_paths["{0}/$"] = LabCloudWatch.dispatch
