@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -78,6 +79,7 @@ class AwsEmulator:
         if self.status().running or why_not():
             return False
         old = find(self._state)
+        self._end_silent(old)
         forget(self._state)
         self._state.mkdir(mode=0o700, parents=True, exist_ok=True)
         # The old port, so that whoever noted it finds the emulator again.
@@ -129,6 +131,7 @@ class AwsEmulator:
         with suppress(LabError):
             told = self._ask(where, "POST", "shutdown", timeout=_ASK)
             self._wait_until_gone(where)
+        self._end_silent(where)
         forget(self._state)
         return told is not None
 
@@ -159,6 +162,13 @@ class AwsEmulator:
         if answer.status != 200:
             raise LabError(f"the AWS emulator answered {answer.status} to {method} {name}", hint=str(self._log))
         return told
+
+    def _end_silent(self, where: Whereabouts | None) -> None:
+        """End a process that does not answer any more, if it still is this lab's emulator."""
+        with suppress(OSError):
+            command = Path(f"/proc/{where.pid}/cmdline").read_bytes().split(b"\0") if where else []
+            if where and b"crashcart.lab.aws.server" in command and os.fsencode(self._state) in command:
+                os.kill(where.pid, signal.SIGKILL)
 
     def _wait_until_gone(self, where: Whereabouts) -> None:
         deadline = time.monotonic() + _ASK
