@@ -35,7 +35,7 @@ def printed(told: list[tuple[str, str]], asked: int = 1000, oldest: int = 500) -
 
 
 @given(episodes, st.booleans())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_only_what_was_asked_for_is_counted(happened: list[tuple[int, Told]], booted: bool) -> None:
     told = [*START, (restarts.BOOTED, "")] if booted else []
     told += [line for _, lines in happened for line in lines]
