@@ -8,19 +8,27 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from crashcart.events import RunFinished, RunStarted, UndoOwed
-from crashcart.plan import OwedUndo
+from crashcart.plan import OwedUndo, Undo
+from crashcart.reports.alike import common, likeness, nameless
 from crashcart.reports.banner import mode_word
 from crashcart.reports.commands import Commands
-from crashcart.reports.diff import changes_lines, evidence_lines
-from crashcart.reports.hints import hint_for
+from crashcart.reports.diff import MOST_LINES, changes_lines, evidence_lines
+from crashcart.reports.hints import hint_for, open_hint
 from crashcart.reports.nextsteps import Guide, NextStep
 from crashcart.reports.story import subject_of
-from crashcart.reports.text import counted, listed, visible
+from crashcart.reports.text import bounded, counted, listed, visible
 from crashcart.reports.tones import FINE, OUTCOME_TONES, VERDICT_TONES, Tone, urgency
-from crashcart.results import Outcome, TargetResult, Verdict, summarize
+from crashcart.results import BAD, Outcome, TargetResult, Verdict, summarize
+from crashcart.secrets import encode_secret
 
 FEW = 3
 """Up to so many targets that need attention are shown with what was found there."""
+
+MANY = 10
+"""Of more targets than this, those that say the same are told together."""
+
+MOST_NOTICES = 30
+"""Notices that a summary shows of one sort; the journal has all."""
 
 _ALIKE = frozenset({Outcome.SKIPPED, Outcome.REFUSED})
 """Outcomes whose reason mostly lies outside the target, so that hundreds of targets share the very same words."""
@@ -29,7 +37,8 @@ _ALIKE = frozenset({Outcome.SKIPPED, Outcome.REFUSED})
 class Notice(msgspec.Struct, frozen=True):
     """A target that somebody should look at, or several that are there for the same reason.
 
-    ``detail`` is the word for each of the ``details``: what was found, or what would change.
+    ``detail`` is the word for each of the ``details``: what was found, or what would change. ``targets`` counts them,
+    ``undo`` says how it would be taken back.
     """
 
     word: str
@@ -39,6 +48,8 @@ class Notice(msgspec.Struct, frozen=True):
     hint: str = ""
     detail: str = "found"
     details: tuple[str, ...] = ()
+    targets: int = 1
+    undo: str = ""
 
     @property
     def sentence(self) -> str:
@@ -58,6 +69,7 @@ class Closing(msgspec.Struct, frozen=True):
     notices: tuple[Notice, ...]
     following: tuple[NextStep, ...]
     owed: tuple[Notice, ...] = ()
+    undos: tuple[Notice, ...] = ()
 
 
 def make_closing(
@@ -66,24 +78,67 @@ def make_closing(
     ended: RunFinished | None,
     commands: Commands,
     owed: Sequence[UndoOwed] = (),
+    undos: Sequence[tuple[str, Undo]] = (),
 ) -> Closing:
-    """Make the end of a report; ``ended`` is None when the run broke off without its last record."""
+    """Make the end of a report; ``ended`` is None when the run broke off without its last record.
+
+    ``undos`` are those of acts that still stand, each with its target.
+    """
     status = ended.status if ended else "unfinished"
     read_only = started.plan.read_only
     ordered = sorted(results, key=lambda result: urgency(result, by_verdict=read_only))
     counts = summarize(results)
     verdicts = Counter(result.verdict for result in results if result.verdict)
+    guide = Guide(started, ordered, commands, undoable=bool(undos), owed=bool(owed))
+    show = commands.runs("show", started.run)
     return Closing(
         title=_title(started, ended),
         tone=OUTCOME_TONES[Outcome(status)] if status in set(Outcome) else Tone.BAD,
         ended=visible(ended.message) if ended else "the run broke off; what was done until then is in the journal",
         counts={outcome: counts[outcome.value] for outcome in OUTCOME_TONES},
         verdicts={verdict: verdicts[verdict] for verdict in VERDICT_TONES} if read_only and verdicts else {},
-        wishes=tuple(_wish(result) for result in ordered if result.outcome is Outcome.WOULD_CHANGE),
-        notices=(*_notices([result for result in ordered if result.outcome not in FINE]), *_open(started, results)),
-        following=tuple(Guide(started, ordered, commands).steps(status)),
+        wishes=_bounded(_wishes([result for result in ordered if result.outcome is Outcome.WOULD_CHANGE]), show),
+        notices=(
+            *_bounded(_notices([result for result in ordered if _is_notable(result)], guide), show),
+            *_open(started, results),
+        ),
+        following=tuple(guide.steps(status)),
         owed=tuple(_owed(event, undo, commands) for event in owed for undo in event.undos),
+        undos=_bounded(_undos(undos, commands.runs("undo", started.run), exact=started.options.diff), show),
     )
+
+
+def _is_notable(result: TargetResult) -> bool:
+    return result.outcome not in FINE or result.verdict not in {None, Verdict.HEALTHY}
+
+
+def _bounded(notices: Iterator[Notice], show: str) -> tuple[Notice, ...]:
+    """Return the first notices, and one that says how many targets the others are about."""
+    told = list(notices)
+    left_out = sum(notice.targets for notice in told[MOST_NOTICES:])
+    more = (Notice("...", f"{counted(left_out, 'more target')}", f"{show} tells all", Tone.QUIET),) if left_out else ()
+    return (*told[:MOST_NOTICES], *more)
+
+
+def _undos(undos: Sequence[tuple[str, Undo]], command: str, *, exact: bool) -> Iterator[Notice]:
+    """Yield how what was done is taken back; where it should be exact, with the operation and its arguments."""
+    groups: defaultdict[tuple[str, str], list[tuple[str, Undo]]] = defaultdict(list)
+    for place, (name, undo) in enumerate(undos):
+        # Only what is exactly the same is told together: this is what will be restored.
+        groups[nameless(undo.summary, name), "" if len(undos) > FEW else str(place)].append((name, undo))
+    for number, group in enumerate(groups.values()):
+        name, undo = group[0]
+        call = f"{undo.operation} {msgspec.json.encode(undo.args, enc_hook=encode_secret).decode()}"
+        yield Notice(
+            word="undo",
+            subject=_together([name for name, _ in group]),
+            message=visible(common([(undo.summary, name) for name, undo in group])),
+            tone=Tone.QUIET,
+            hint="" if number else command,
+            detail="call",
+            details=(visible(call),) if exact and all(undo.args == other.args for _, other in group) else (),
+            targets=len(group),
+        )
 
 
 def _owed(event: UndoOwed, undo: OwedUndo, commands: Commands) -> Notice:
@@ -99,26 +154,68 @@ def _title(started: RunStarted, ended: RunFinished | None) -> str:
     return f"{what}: {visible(ended.status)}, exit {ended.exit_code}, {ended.duration_s:.1f} s"
 
 
-def _wish(result: TargetResult) -> Notice:
-    changes = [change for step in result.steps for change in step.changes]
-    return Notice(
-        word=result.outcome.value,
-        subject=subject_of(result),
-        message=visible(result.message),
-        tone=Tone.WOULD,
-        detail="change",
-        details=tuple(changes_lines(changes)),
-    )
+def _wishes(results: Sequence[TargetResult]) -> Iterator[Notice]:
+    """Yield what would change, told together where many targets want the same."""
+    for alike in _alike(results):
+        changes = [[change for step in result.steps for change in step.changes] for result in alike]
+        yield Notice(
+            word=alike[0].outcome.value,
+            subject=_subject(alike),
+            message=_message(alike),
+            tone=Tone.WOULD,
+            detail="change",
+            details=tuple(changes_lines(changes[0])) if all(each == changes[0] for each in changes) else (),
+            targets=len(alike),
+            undo=_undo_of(alike),
+        )
 
 
-def _notices(results: Sequence[TargetResult]) -> Iterator[Notice]:
-    """Yield one notice for each target, or for several that share their outcome and every word."""
-    groups: defaultdict[tuple[str, ...], list[TargetResult]] = defaultdict(list)
+def _undo_of(alike: Sequence[TargetResult]) -> str:
+    """Return how that which would change could be taken back, where it is the same for all."""
+    undos = {tuple(nameless(step.undo, result.name) for step in result.steps if step.undo) for result in alike}
+    return visible("; ".join(undos.pop())) if len(undos) == 1 else ""
+
+
+def _notices(results: Sequence[TargetResult], guide: Guide) -> Iterator[Notice]:
+    """Yield one notice for each target, or for several that share their outcome and their words."""
+    groups = _alike(results)
+    for alike in groups:
+        first, names = alike[0], [result.name for result in alike]
+        yield Notice(
+            word=first.outcome.value,
+            subject=_subject(alike),
+            message=_message(alike),
+            tone=OUTCOME_TONES[first.outcome]
+            if first.outcome not in FINE
+            else VERDICT_TONES[first.verdict or Verdict.UNKNOWN],
+            hint=visible(hint_for(open_hint(first.hint, first.name), guide.reached(names))),
+            details=_findings(first) if len(groups) <= FEW else (),
+            targets=len(alike),
+        )
+
+
+def _alike(results: Sequence[TargetResult]) -> list[list[TargetResult]]:
+    """Group results that can be told in one sentence: few only where their reason lies outside the targets."""
+    groups: defaultdict[tuple[object, ...], list[TargetResult]] = defaultdict(list)
     for result in results:
-        alone = "" if result.outcome in _ALIKE else result.name
-        groups[result.outcome, result.message, result.hint, alone].append(result)
-    for group in groups.values():
-        yield _notice(group, detailed=len(groups) <= FEW)
+        if len(results) > MANY:
+            words: tuple[str, ...] = likeness(result.message, result.name)
+        else:
+            words = (result.message,) if result.outcome in _ALIKE else (result.message, result.name)
+        groups[result.outcome, result.verdict, open_hint(result.hint, result.name), words].append(result)
+    return list(groups.values())
+
+
+def _subject(alike: Sequence[TargetResult]) -> str:
+    if len(alike) == 1:
+        return subject_of(alike[0])
+    verdict = alike[0].verdict
+    together = _together([result.name for result in alike])
+    return f"{together} ({verdict.value})" if verdict else together
+
+
+def _message(alike: Sequence[TargetResult]) -> str:
+    return visible(common([(result.message, result.name) for result in alike]))
 
 
 def _open(started: RunStarted, results: Sequence[TargetResult]) -> Iterator[Notice]:
@@ -129,23 +226,18 @@ def _open(started: RunStarted, results: Sequence[TargetResult]) -> Iterator[Noti
         yield Notice("unfinished", _together(names), "no outcome is known", Tone.UNSURE)
 
 
-def _notice(alike: Sequence[TargetResult], *, detailed: bool) -> Notice:
-    first, names = alike[0], [result.name for result in alike]
-    return Notice(
-        word=first.outcome.value,
-        subject=subject_of(first) if len(alike) == 1 else _together(names),
-        message=visible(first.message),
-        tone=OUTCOME_TONES[first.outcome],
-        hint=visible(hint_for(first.hint, names)),
-        details=_findings(first) if detailed else (),
-    )
-
-
 def _together(names: Sequence[str]) -> str:
     return visible(names[0]) if len(names) == 1 else f"{counted(len(names), 'target')} ({listed(names)})"
 
 
 def _findings(result: TargetResult) -> tuple[str, ...]:
-    """Return what the last thing that was found says, such as the largest consumers of a disk that stays full."""
+    """Return what the last thing that was found says, such as the largest consumers of a disk that stays full.
+
+    Where nothing was done, there is no last thing: all that the looks have found is told, bounded.
+    """
     found = [evidence for step in result.steps for evidence in step.evidence if evidence.lines]
+    if not any(step.attempts for step in result.steps):
+        bad = [step.message for step in result.steps if step.outcome in BAD and step.message != result.message]
+        told = [line for evidence in found for line in evidence_lines(evidence)]
+        return tuple(bounded([*(f"also: {visible(message)}" for message in bad), *told], MOST_LINES))
     return tuple(evidence_lines(found[-1])) if found else ()

@@ -94,10 +94,10 @@ class PlainConsole:
 
 
 def _is_plain(stream: TextIO, environ: Mapping[str, str]) -> bool:
-    """Whether a stream is no terminal, or one that must or can show neither colour nor a moving table."""
+    """Whether a stream is no terminal, or one that can show no moving table. ``NO_COLOR`` takes the colours alone away."""
     dumb = environ.get("TERM", "") in {"", "dumb", "unknown"}
     encoding = (stream.encoding or "").lower().replace("-", "")
-    return not stream.isatty() or dumb or bool(environ.get("NO_COLOR")) or encoding != "utf8"
+    return not stream.isatty() or dumb or encoding != "utf8"
 
 
 def _worded(word: str, text: str) -> str:
@@ -116,7 +116,7 @@ def _closing_lines(closing: Closing) -> Iterator[str]:
     yield _worded("counts", _pairs(closing.counts))
     if closing.verdicts:
         yield _worded("verdicts", _pairs(closing.verdicts))
-    for notice in (*closing.wishes, *closing.notices):
+    for notice in (*closing.wishes, *closing.notices, *closing.undos):
         yield from _notice_lines(notice)
     for step in closing.following:
         yield _worded("next", f"{step.command}  # {step.purpose}")
@@ -128,6 +128,8 @@ def _notice_lines(notice: Notice) -> Iterator[str]:
     hint = f" (hint: {notice.hint})" if notice.hint else ""
     yield _worded(notice.word, f"{notice.sentence}{hint}")
     yield from (_worded(notice.detail, f"{notice.subject}: {detail}") for detail in notice.details)
+    if notice.undo:
+        yield _worded("undo", f"{notice.subject}: {notice.undo}")
 
 
 def _pairs(counts: Mapping[Outcome, int] | Mapping[Verdict, int]) -> str:

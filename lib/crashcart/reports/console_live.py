@@ -13,6 +13,7 @@ from rich.text import Text
 
 from crashcart.clock import Clock
 from crashcart.events import AnyEvent, RunFinished, RunStarted, Surveyed
+from crashcart.reports.alike import Crowd
 from crashcart.reports.banner import Banner
 from crashcart.reports.board import Board
 from crashcart.reports.console_views import (
@@ -23,8 +24,12 @@ from crashcart.reports.console_views import (
     line_view,
     owed_view,
 )
+from crashcart.reports.story import Line
 from crashcart.reports.telling import Source, Telling
 from crashcart.results import Mode
+
+CROWDED = 50
+"""With more targets than this, only the first few lines of each kind scroll by."""
 
 TICK = 0.125
 """Seconds between two pictures. What happens in between is drawn at once, so that a thousand targets cost little."""
@@ -82,6 +87,7 @@ class _View:
         self._banner: Banner = telling.banner(clock.now())
         self._board = Board(telling.started, clock.monotonic())
         self._lines: list[Text] = []
+        self._crowd = Crowd() if self._board.total > CROWDED else None
         # Held while the board or the waiting lines change or are read, never while drawing: rich has locks of its own.
         self._lock = threading.Lock()
         self._picture: _Picture | None = None
@@ -96,7 +102,8 @@ class _View:
         moment = self._clock.now()
         with self._lock:
             self._board.notice(event, self._clock.monotonic())
-            self._lines.extend(line_view(line, moment) for line in self._telling.take(event) if not line.minor)
+            told = [self._admitted(line) for line in self._telling.take(event) if not line.minor]
+            self._lines.extend(line_view(line, moment, self._console.width) for line in told if line)
         if isinstance(event, Surveyed) and self._may_ask(event):
             self._pause()
         elif self._picture is None:
@@ -118,6 +125,9 @@ class _View:
             self._console.print(view)
         path, last_hash = self._telling.record
         self._console.print(Text(f"\njournal {path}\nsha256  {last_hash}", style="dim"), soft_wrap=True)
+
+    def _admitted(self, line: Line) -> Line | None:
+        return self._crowd.admit(line) if self._crowd and line.subject else line
 
     def clear(self) -> None:
         """Take the table away."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
+from rich.cells import cell_len, set_cell_size
 from rich.console import Group, RenderableType
 from rich.rule import Rule
 from rich.table import Table
@@ -40,17 +41,29 @@ def banner_view(banner: Banner) -> RenderableType:
     return Group(_Bar(bar), _labelled((label, Text(value)) for label, value in banner.rows), Text())
 
 
-def line_view(line: Line, moment: datetime) -> Text:
-    """Draw one line of the story; it is cut at the width of the terminal."""
+def line_view(line: Line, moment: datetime, width: int) -> Text:
+    """Draw one line of the story; it is cut at the width of the terminal, but for a diff, which is there to be read."""
+    is_diff = line.word == "change"
     return Text.assemble(
         (f"{moment:%H:%M:%S} ", "dim"),
         (f"{line.word:<{WORD_WIDTH}} ", STYLES[line.tone]),
-        (line.subject, "bold"),
+        (shortened(line.subject, max(_NAME_WIDTH, width // 3)), "bold"),
         (": " if line.subject and line.text else ""),
-        line.text,
-        no_wrap=True,
-        overflow="ellipsis",
+        (line.text, STYLES[line.tone] if is_diff else ""),
+        no_wrap=not is_diff,
+        overflow="fold" if is_diff else "ellipsis",
     )
+
+
+def shortened(name: str, width: int) -> str:
+    """Return a name in at most so many cells; the middle is left out, because names differ at their ends."""
+    if cell_len(name) <= width:
+        return name
+    head = (width - 1) // 2
+    tail = name
+    while cell_len(tail) > width - 1 - head:
+        tail = tail[1:]
+    return f"{set_cell_size(name, head).rstrip()}…{tail}"
 
 
 def board_view(board: Board, banner: Banner, now: float, height: int) -> RenderableType:
@@ -80,6 +93,7 @@ def closing_view(closing: Closing) -> RenderableType:
         parts.append(_counts((verdict, count, VERDICT_TONES[verdict]) for verdict, count in closing.verdicts.items()))
     parts.extend(_section("Would change", closing.wishes))
     parts.extend(_section("Needs attention", closing.notices))
+    parts.extend(_section("Can be taken back", closing.undos))
     return Group(*parts)
 
 
@@ -122,7 +136,7 @@ def _labelled(rows: Iterable[tuple[str, Text]]) -> Table:
 
 def _cells(row: Row, now: float) -> Iterator[Text]:
     style = STYLES[row.tone]
-    yield Text(row.name, style="bold" if not row.finished else "")
+    yield Text(shortened(row.name, _NAME_WIDTH), style="bold" if not row.finished else "")
     yield Text(row.state, style=style)
     yield Text("" if row.finished else clock_face(now - row.since), style="dim")
     yield Text(row.detail, style="dim" if row.finished else "")
@@ -131,10 +145,11 @@ def _cells(row: Row, now: float) -> Iterator[Text]:
 def _progress(board: Board, banner: Banner, now: float) -> Text:
     text = Text(no_wrap=True, overflow="ellipsis")
     text.append(f" {banner.mode} ", style=_LOUD.get(banner.tone, "reverse"))
-    text.append(f" {board.phase}, {board.finished} of {board.total} finished, {clock_face(now - board.began)}")
+    text.append(f" {board.finished} of {board.total} finished, {clock_face(now - board.began)}")
     for outcome, tone in OUTCOME_TONES.items():
         if board.outcomes[outcome]:
             text.append(f"  {outcome.value} {board.outcomes[outcome]}", style=STYLES[tone])
+    text.append(f"  {board.phase}", style="dim")
     return text
 
 
@@ -159,6 +174,8 @@ def _notice(notice: Notice) -> Text:
     text = Text.assemble((notice.subject, "bold"), f": {notice.message}" if notice.message else "")
     for detail in notice.details:
         text.append(f"\n{detail}", style="dim")
+    if notice.undo:
+        text.append(f"\nundo: {notice.undo}", style="dim")
     if notice.hint:
         text.append(f"\nhint: {notice.hint}", style="cyan")
     return text

@@ -17,6 +17,13 @@ def hint_for(hint: str, names: Sequence[str]) -> str:
     return hint.replace(_PLACE, f"--hosts {shlex.quote(','.join(names))}")
 
 
+def open_hint(hint: str, name: str) -> str:
+    """Return the hint of one target as an operation wrote it, so that targets which share it can be told together."""
+    return (
+        hint.replace(f"--hosts {name}", _PLACE) if hint.endswith(f"--hosts {name}") or f"--hosts {name} " in hint else hint
+    )
+
+
 def is_for_targets(hint: str) -> bool:
     """Whether a hint is a command for its targets, so that one command serves all that share it."""
     return hint.startswith("inv ") and _PLACE in hint

@@ -1,4 +1,4 @@
-"""What to do next: the few most useful commands after a run, most urgent first."""
+"""What to do next: the three most useful commands after a run, most urgent first."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import msgspec
 
 from crashcart.events import RunStarted
 from crashcart.reports.commands import Commands
-from crashcart.reports.hints import is_for_targets
+from crashcart.reports.hints import is_for_targets, open_hint
 from crashcart.reports.text import counted, visible
 from crashcart.results import BAD, Mode, Outcome, TargetResult
 
 MOST_NAMES = 20
 """Targets that a command line may name. Above that the whole selection is run again: what is well is left alone."""
 
-MOST_HINTS = 2
-"""Hints that are repeated as a next command; every target's own hint stands beside it."""
+MOST = 3
+"""Commands that are shown: at 3 a.m. nobody chooses among more."""
 
 
 class NextStep(msgspec.Struct, frozen=True):
@@ -29,21 +29,49 @@ class NextStep(msgspec.Struct, frozen=True):
 
 
 class Guide:
-    """Knows what helps after one run. ``results`` come with those first that need attention most."""
+    """Knows what helps after one run. ``results`` come with those first that need attention most.
 
-    def __init__(self, started: RunStarted, results: Sequence[TargetResult], commands: Commands) -> None:
+    ``undoable`` says whether the run did something that still stands and can be taken back, ``owed`` whether it should have
+    taken something back and did not.
+    """
+
+    def __init__(
+        self,
+        started: RunStarted,
+        results: Sequence[TargetResult],
+        commands: Commands,
+        *,
+        undoable: bool = False,
+        owed: bool = False,
+    ) -> None:
         self._started, self._results, self._commands = started, results, commands
+        self._undoable, self._owed = undoable, owed
 
     def steps(self, status: str) -> list[NextStep]:
         """Return the commands that help now; looking at the whole run is always the last of them."""
         show = NextStep(self._commands.runs("show", self._started.run), "everything that was seen and done")
+        return [*islice(self._useful(status), MOST - 1), show]
+
+    def _useful(self, status: str) -> Iterator[NextStep]:
+        """Yield what helps, the most useful first."""
+        undo = NextStep(self._commands.runs("undo", self._started.run), "take back what this run did")
+        if self._owed:
+            yield undo
         if status in {"interrupted", "unfinished"}:
-            return [*self._going_on(), show]
-        return [*self._applying(), *islice(self._hinted(), MOST_HINTS), *self._trying_again(), show]
+            yield from self._going_on()
+        else:
+            yield from self._applying()
+            hinted = list(self._hinted())
+            yield from hinted[:1]
+            yield from self._trying_again()
+            yield from hinted[1:]
+        if self._undoable and not self._owed:
+            yield undo
 
     def _going_on(self) -> Iterator[NextStep]:
         yield NextStep(self._commands.runs("resume", self._started.run), "go on where this run stopped")
-        yield NextStep(self._commands.again, "or begin anew; it looks first and leaves alone what is well by then")
+        if not self._undoable:
+            yield NextStep(self._commands.again, "or begin anew; it looks first and leaves alone what is well by then")
 
     def _applying(self) -> Iterator[NextStep]:
         if any(result.outcome is Outcome.WOULD_CHANGE for result in self._results):
@@ -53,12 +81,16 @@ class Guide:
         """Yield the commands that results recommend, each once for all the targets that share it."""
         targets: defaultdict[str, list[str]] = defaultdict(list)
         for result in self._results:
-            if is_for_targets(result.hint):
-                targets[result.hint].append(result.name)
+            hint = open_hint(result.hint, result.name)
+            if is_for_targets(hint):
+                targets[hint].append(result.name)
         for hint, names in targets.items():
-            if len(names) <= MOST_NAMES:
-                what = visible(names[0]) if len(names) == 1 else counted(len(names), "target")
-                yield NextStep(self._commands.hinted(hint, names), f"recommended for {what}")
+            what = visible(names[0]) if len(names) == 1 else counted(len(names), "target")
+            yield NextStep(self._commands.hinted(hint, self.reached(names)), f"recommended for {what}")
+
+    def reached(self, names: Sequence[str]) -> Sequence[str]:
+        """Return what ``--hosts`` should name to reach these targets: if too many, the run's own pattern."""
+        return names if len(names) <= MOST_NAMES else (self._started.plan.pattern,)
 
     def _trying_again(self) -> Iterator[NextStep]:
         bad = [result for result in self._results if result.outcome in BAD]

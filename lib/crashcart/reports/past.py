@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from crashcart.events import Decided, EvidenceKept, Intended
+from crashcart.events import Decided, EvidenceKept, Intended, LockLost, LockMissing, LockTakenOver
 from crashcart.journal.lines import Line
 from crashcart.journal.recall import PastRun
 from crashcart.reports.text import visible
@@ -26,5 +26,13 @@ def _tell(line: Line) -> str:
             return f"  {line.head.time:%H:%M:%S} {visible(target)} {visible(step)}: acting ({effect}): {visible(summary)}"
         case EvidenceKept(target, step, evidence):
             return f"  {line.head.time:%H:%M:%S} {visible(target)} {visible(step)}: kept {visible(evidence.file)}"
+        case LockTakenOver(table, targets, holder, actor, why):
+            whose = f"{visible(holder)} ({visible(actor)})" if actor else visible(holder)
+            names = visible(", ".join(targets))
+            return f"  {line.head.time:%H:%M:%S} {names}: lock taken over from {whose}: {why} ({visible(table)})"
+        case LockMissing(table, targets, why):
+            return f"  {line.head.time:%H:%M:%S} {visible(', '.join(targets))}: no lock: {visible(why)} ({visible(table)})"
+        case LockLost(table, target, why):
+            return f"  {line.head.time:%H:%M:%S} {visible(target)}: lock lost: {visible(why)} ({visible(table)})"
         case _:
             return ""

@@ -24,7 +24,7 @@ from crashcart.events import (
     UndoOwed,
 )
 from crashcart.plan import TargetPlan
-from crashcart.reports.diff import step_lines
+from crashcart.reports.diff import step_tones
 from crashcart.reports.text import counted, listed, visible
 from crashcart.reports.tones import ACT_TONES, OUTCOME_TONES, Tone
 from crashcart.results import Outcome, Phase, TargetResult
@@ -114,7 +114,7 @@ class Story:
         tone = OUTCOME_TONES[result.outcome]
         self._decision.pop(event.target, None)
         if self._diff:
-            yield from (Line(word, text, tone, subject) for word, text in step_lines(result))
+            yield from (Line(word, text, mark, subject) for word, text, mark in step_tones(result))
         # The last step has the same words as the target's own line, which follows when it is verified.
         midway = result.outcome is Outcome.CHANGED and result.name != self._last_step.get(event.target)
         if midway or result.phase is Phase.UNDO:

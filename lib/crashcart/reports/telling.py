@@ -13,6 +13,7 @@ from crashcart.reports.banner import Banner, make_banner
 from crashcart.reports.closing import Closing, make_closing
 from crashcart.reports.commands import Commands
 from crashcart.reports.story import Line, Story
+from crashcart.reports.undoing import Undoable
 from crashcart.results import TargetResult
 
 
@@ -37,6 +38,7 @@ class Telling:
         self._story = Story(started)
         self._results: dict[str, TargetResult] = {}
         self._owed: dict[str, UndoOwed] = {}
+        self._undoable = Undoable()
         self.is_over = False
 
     def banner(self, began: datetime) -> Banner:
@@ -50,6 +52,7 @@ class Telling:
 
     def take(self, event: AnyEvent) -> list[Line]:
         """Take note of an event and return its lines."""
+        self._undoable.notice(event)
         if isinstance(event, TargetFinished):
             self._results[event.result.name] = event.result
         elif isinstance(event, UndoOwed):
@@ -61,4 +64,5 @@ class Telling:
         self.is_over = True
         names = (plan.target.name for plan in self.started.plan.targets)
         results = [self._results[name] for name in names if name in self._results]
-        return make_closing(self.started, results, ended, self._commands, list(self._owed.values()))
+        owed, undos = list(self._owed.values()), self._undoable.all()
+        return make_closing(self.started, results, ended, self._commands, owed, undos)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from unicodedata import combining, east_asian_width
 
 LONGEST = 2000
 """Characters of one text that a console shows; the journal has the whole."""
@@ -43,10 +44,19 @@ def bounded(lines: Sequence[str], most: int) -> list[str]:
 
 
 def columns(rows: Iterable[Sequence[str]]) -> str:
-    """Lay out rows of text in columns that are as wide as their widest cell."""
+    """Lay out rows of text in columns that are as wide as their widest cell, on a terminal."""
     shown = [[visible(cell) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
-    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in shown)
+    widths = [max(map(cells, column)) for column in zip(*shown, strict=True)]
+    return "\n".join("  ".join(map(_padded, row, widths)).rstrip() for row in shown)
+
+
+def cells(text: str) -> int:
+    """Return how many cells of a terminal a text takes: two for wide characters, none for combining ones."""
+    return sum(0 if combining(each) else 2 if east_asian_width(each) in "WF" else 1 for each in text)
+
+
+def _padded(text: str, width: int) -> str:
+    return text + " " * (width - cells(text))
 
 
 def _visible_character(character: str) -> str:

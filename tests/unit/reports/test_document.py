@@ -53,7 +53,7 @@ def check_keys(found: Any) -> None:
     for target in found["targets"]:
         assert set(target) == set(TARGET_KEYS)
         for step in target["steps"]:
-            assert set(step) == {*STEP_KEYS, "hint", "verdict"}
+            assert set(step) == {*STEP_KEYS, "hint", "verdict", "undo"}
             assert all(set(change) == {"what", "before", "after"} for change in step["changes"])
 
 

@@ -8,11 +8,13 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import pytest
+from rich.cells import cell_len
 
 from crashcart.clock import FakeClock, SystemClock
 from crashcart.events import AnyEvent, BatchStarted, Surveyed
 from crashcart.reports import console_live
 from crashcart.reports.console_live import LiveConsole
+from crashcart.reports.console_views import shortened
 from crashcart.results import Change, Mode, Outcome, Verdict
 from tests.unit.reports.runs import (
     COMMAND,
@@ -127,6 +129,50 @@ def test_hostile_text_moves_no_cursor_and_is_no_markup() -> None:
         assert words in text
 
 
+WIDE = (
+    "web-frontend-canary-0001.eu-central-1.compute.internal.production.example.com",
+    "データベース本番サーバー東京リージョン-01",
+    "cafe\u0301-🚀-host",
+    "x" * 300,
+)
+
+
+@pytest.mark.parametrize("width", [80, 200])
+def test_wide_and_long_names_keep_to_the_width_and_leave_room_for_the_message(width: int) -> None:
+    results = [result(name, Outcome.OK, "it shines " * 30) for name in WIDE]
+    text = shown(whole(started(*WIDE, diff=True), results), width=width)
+    happened = [line for line in text.splitlines() if "it shines" in line]
+    assert len(happened) == len(WIDE)
+    assert max(cell_len(line) for line in text.splitlines()) <= width
+    assert sum("example.com: it shines" in line for line in happened) == 1
+
+
+@pytest.mark.parametrize("name", WIDE)
+@pytest.mark.parametrize("cells", [2, 7, 28])
+def test_a_shortened_name_keeps_both_ends(name: str, cells: int) -> None:
+    short = shortened(name, cells)
+    assert cell_len(short) <= cells
+    assert short == name or ("…" in short and name.endswith(short.split("…")[1]))
+
+
+def test_of_a_thousand_equal_targets_a_few_lines_scroll_by_and_one_stands_in_the_summary() -> None:
+    bad = [result(f"t{number}", Outcome.UNREACHABLE, f"10.0.0.{number} does not answer") for number in range(900)]
+    well = [result(f"w{number}", Outcome.OK, "it shines") for number in range(100)]
+    text = shown(whole(started(*(each.name for each in (*bad, *well))), [*bad, *well]))
+    assert len(text.splitlines()) < 40
+    assert "unreachable  900 targets (t0, t1, t2, t3, t4 and 895 more): ... does not" in text
+    assert "unreachable 900   ok 100" in text
+
+
+def test_a_diff_is_coloured_and_not_cut() -> None:
+    change = Change("/etc/lamp", "a\nb\n", f"a\n{'B' * 100}\n")
+    changed = result("a", Outcome.CHANGED, "it shines", changes=(change,), attempts=1)
+    raw = live(whole(started("a", diff=True), [changed]))
+    assert "\x1b[1;31m/etc/lamp: - b" in raw
+    assert "\x1b[32m/etc/lamp: +" in raw
+    assert Screen(raw).text.replace("\n", "").count("B" * 100) == 1
+
+
 def test_secrets_do_not_show() -> None:
     raw = live(whole(started("a"), [CHANGED]), command=(*COMMAND, "--api-token", "hunter2"))
     assert "hunter2" not in raw
@@ -166,7 +212,7 @@ def test_the_table_shows_where_every_target_stands() -> None:
     assert ["a", "ready"] in told
     assert ["b", "ok"] in told
     assert ["c", "queued"] in told
-    assert "APPLY  looking at the selection, 1 of 3 finished, 0:00  ok 1" in text
+    assert "APPLY  1 of 3 finished, 0:00  ok 1  looking at the selection" in text
     stage.console.close()
 
 
@@ -177,7 +223,7 @@ def test_of_many_targets_the_active_ones_are_shown_and_the_others_counted() -> N
     surveyed: list[AnyEvent] = [Surveyed(tuple(names)), BatchStarted(1, 2, tuple(names[:500]))]
     text = stage.tell([started(*names), *seen, *surveyed, *acted("t7")], "t7      applied")
     assert "... and 499 ready, 500 queued" in text
-    assert "batch 1 of 2, 0 of 1000 finished" in text
+    assert "0 of 1000 finished, 0:00  batch 1 of 2" in text
     busy = [event for name in names[:100] for event in acted(name)]
     table = table_of(stage.tell(busy, "91 applied"))
     assert len(table) <= 12
@@ -192,7 +238,7 @@ def test_the_table_is_away_while_consent_may_be_asked() -> None:
     before = stage.stream.getvalue()
     time.sleep(2 * console_live.TICK)
     assert stage.stream.getvalue() == before
-    assert "target  state" in stage.tell([BatchStarted(1, 1, ("a",))], "batch 1 of 1, 0 of 1 finished")
+    assert "target  state" in stage.tell([BatchStarted(1, 1, ("a",))], "0 of 1 finished, 0:00  batch 1 of 1")
     stage.console.close()
 
 

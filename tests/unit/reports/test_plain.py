@@ -135,10 +135,25 @@ def test_targets_that_were_not_got_to_are_told_together_and_tried_again_with_the
     assert "next         inv recover.lamp --hosts web  # try again" in summary
 
 
-def test_every_failed_and_unreachable_target_has_its_line() -> None:
-    bad = [result(f"t{number}", Outcome.UNREACHABLE, "no answer") for number in range(50)]
-    text = plain(whole(started(*(each.name for each in bad)), bad))
-    assert len(lines(text[text.index("(apply)") :], "unreachable")) == 50
+def test_every_failed_target_has_its_line_as_it_happens_and_the_summary_tells_equals_together() -> None:
+    bad = [result(f"t{number}", Outcome.UNREACHABLE, f"10.0.0.{number} does not answer") for number in range(1000)]
+    odd = result("odd", Outcome.FAILED, "out of inodes")
+    text = plain(whole(started(*(each.name for each in (*bad, odd))), [*bad, odd]))
+    happened, summary = text.split("===\ncounts")
+    assert len(lines(happened, "unreachable")) == 1000
+    assert lines(summary, "failed") == ["failed       odd: out of inodes"]
+    assert lines(summary, "unreachable") == [
+        "unreachable  1000 targets (t0, t1, t2, t3, t4 and 995 more): ... does not answer"
+    ]
+
+
+def test_a_summary_is_bounded_however_many_messages_there_are() -> None:
+    words = ("alpha", "beta", "gamma", "delta", "rho", "tau")
+    messages = [f"{one} {two} {three}" for one in words for two in words for three in words]
+    bad = [result(f"t{number}", Outcome.FAILED, message) for number, message in enumerate(messages)]
+    summary = plain(whole(started(*(each.name for each in bad)), bad)).split("===\ncounts")[1]
+    assert len(lines(summary, "failed")) == 30
+    assert lines(summary, "...") == [f"...          {len(messages) - 30} more targets: inv runs.show {RUN} tells all"]
 
 
 def test_what_a_failed_target_found_is_shown() -> None:
@@ -271,7 +286,7 @@ def test_a_broken_stream_is_told_once_and_closing_says_nothing_more() -> None:
         (Terminal(), {"TERM": "xterm"}, "LiveConsole"),
         (Terminal(), {"TERM": "dumb"}, "PlainConsole"),
         (Terminal(), {}, "PlainConsole"),
-        (Terminal(), {"TERM": "xterm", "NO_COLOR": "1"}, "PlainConsole"),
+        (Terminal(), {"TERM": "xterm", "NO_COLOR": "1"}, "LiveConsole"),
         (Terminal(), {"TERM": "xterm", "NO_COLOR": ""}, "LiveConsole"),
         (Terminal("ascii"), {"TERM": "xterm"}, "PlainConsole"),
     ],

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from crashcart.errors import BadInput
-from crashcart.reports.folder import REPORTS, check_report_folder, write_reports
+from crashcart.reports.folder import REPORTS, check_report_folder, report_files, write_report, write_reports
 from crashcart.results import Outcome
 from tests.unit.reports.runs import result
 from tests.unit.reports.test_junit import HOSTILE, past
@@ -20,7 +20,7 @@ def test_every_report_appears_whole_and_readable(tmp_path: Path) -> None:
     check_report_folder(folder)
     assert list(folder.iterdir()) == []
     assert write_reports(folder, RUN) == []
-    assert {path.name for path in folder.iterdir()} == set(REPORTS) == {"junit.xml", "summary.md"}
+    assert {path.name for path in folder.iterdir()} == set(REPORTS) == {"junit.xml", "report.html", "summary.md"}
     assert all(path.stat().st_mode & 0o777 == 0o644 for path in folder.iterdir())
     assert all(path.read_bytes() == make(RUN) for path, make in ((folder / name, REPORTS[name]) for name in REPORTS))
 
@@ -51,5 +51,23 @@ def test_what_cannot_be_written_after_the_run_is_said_and_leaves_nothing_half(tm
     (tmp_path / "junit.xml").mkdir()
     (note,) = write_reports(tmp_path, RUN)
     assert "junit.xml cannot be written" in note
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["junit.xml", "summary.md"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["junit.xml", "report.html", "summary.md"]
     assert len(write_reports(tmp_path / "gone", RUN)) == len(REPORTS)
+
+
+def test_a_place_is_one_file_by_its_ending_or_a_folder(tmp_path: Path) -> None:
+    assert report_files(tmp_path / "x/page.html") == [tmp_path / "x/page.html"]
+    assert report_files(tmp_path / "out") == [tmp_path / "out" / name for name in REPORTS]
+    (tmp_path / "folder.md").mkdir()
+    assert report_files(tmp_path / "folder.md") == [tmp_path / "folder.md" / name for name in REPORTS]
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BadInput, match="cannot be written"):
+        report_files(tmp_path / "file/report.html")
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_the_ending_of_a_file_says_which_report_it_is(tmp_path: Path, name: str) -> None:
+    file = (tmp_path / "mine").with_suffix(Path(name).suffix)
+    assert write_report(file, RUN) == ""
+    assert file.read_bytes() == REPORTS[name](RUN)
+    assert "--report: " in write_report(tmp_path / "gone" / name, RUN)

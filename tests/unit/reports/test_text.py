@@ -48,3 +48,8 @@ def test_counting() -> None:
 
 def test_columns_are_as_wide_as_their_widest_cell() -> None:
     assert columns([["fault", "in"], ["x", "1.0 s"]]) == "fault  in\nx      1.0 s"
+
+
+def test_columns_are_as_wide_as_a_terminal_shows_them() -> None:
+    shown = columns([["東京", "x"], ["cafe\u0301", "y"], ["abc", "z"]])
+    assert shown.splitlines() == ["東京  x", "cafe\u0301  y", "abc   z"]
