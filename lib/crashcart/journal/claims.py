@@ -271,7 +271,17 @@ def target_key(target: Target) -> str:
         address = _address(str(target.variable("ansible_host") or target.name))
         port = str(target.variable("ansible_port", "")).strip().lstrip("0")
         return f"{target.kind}/{address}:{port or 22}"
-    return f"{target.kind}/{target.variable('aws_region', '')}/{target.variable('aws_id') or target.name}".lower()
+    region, name = _resource(str(target.variable("aws_id") or target.name))
+    return f"{target.kind}/{region or target.variable('aws_region', '')}/{name}".lower()
+
+
+def _resource(text: str) -> tuple[str, str]:
+    """Return region and name of an ARN; a text that is none is a name already, in a region that it does not tell."""
+    parts = text.split(":", 5)
+    if parts[0] != "arn" or len(parts) < 6:
+        return "", text
+    path = parts[5].split("/")
+    return parts[3], path[1] if path[0] == "targetgroup" and len(path) > 1 else path[-1].rpartition(":")[2]
 
 
 def _address(text: str) -> str:

@@ -25,7 +25,7 @@ from crashcart.journal.lines import Altered, Line, digest, read_lines
 from crashcart.journal.undos import make_owed
 from crashcart.operations.base import Action, Effect
 from crashcart.plan import OnFailure, OwedUndo, Undo
-from crashcart.results import EXIT_FAILED, EXIT_OK, EXIT_UNKNOWN, GOOD, Change, Phase, StepResult, TargetResult
+from crashcart.results import EXIT_FAILED, EXIT_OK, EXIT_UNKNOWN, GOOD, Change, Outcome, Phase, StepResult, TargetResult
 from crashcart.transports.base import Command
 
 
@@ -111,6 +111,15 @@ class PastRun(msgspec.Struct, frozen=True):
                 steps.setdefault(event.target, {})[event.result.name] = event.result
             elif isinstance(event, UndoBegun):
                 found[event.target] = Begun(event.why, event.undos, tuple(steps.get(event.target, {}).values()))
+        return found
+
+    def changed(self) -> dict[str, dict[str, StepResult]]:
+        """Return the results of steps that changed something, by target and step."""
+        found: dict[str, dict[str, StepResult]] = {}
+        for line in self.lines:
+            event = line.event
+            if isinstance(event, StepFinished) and event.result.outcome is Outcome.CHANGED:
+                found.setdefault(event.target, {})[event.result.name] = event.result
         return found
 
     def undoable(self, target: str) -> tuple[OwedUndo, ...]:

@@ -21,14 +21,17 @@ class RunSummary(msgspec.Struct, frozen=True):
     selection: str
     actor: str
     reason: str = ""
+    unshipped: str = ""
+    """Why a closed run is not in its audit; empty for one that is, or has none."""
 
     @property
     def text(self) -> str:
         """The line."""
-        return f"{self.id}  {self.status:<12} {self.playbook:<24} {self.mode:<6} {self.selection:<16} {self.actor}"
+        line = f"{self.id}  {self.status:<12} {self.playbook:<24} {self.mode:<6} {self.selection:<16} {self.actor}"
+        return f"{line}  not shipped: {self.unshipped}" if self.unshipped else line
 
 
-def summarize_run(journal: Path) -> RunSummary:
+def summarize_run(journal: Path, unshipped: str = "") -> RunSummary:
     """Summarize one run; a journal that cannot be read is listed as such, not left out."""
     try:
         past = PastRun.read(journal)
@@ -44,4 +47,5 @@ def summarize_run(journal: Path) -> RunSummary:
         selection=first.plan.pattern,
         actor=first.actor,
         reason=first.options.reason,
+        unshipped=unshipped if past.finished else "",
     )

@@ -11,6 +11,10 @@ GATE_TIME = 30.0
 """Seconds that the condition of an undo may take to be judged."""
 
 
+OWED_TIME = 60.0
+"""Seconds that an undo which an earlier run owes may hold up what a run is for; it stays owed then."""
+
+
 def make_owed(run: str, target: str, step: PlannedStep, undo: Undo, number: int) -> OwedUndo:
     """Return how one act of a step is taken back; ``number`` tells several acts of a step apart, from 1."""
     name = f"undo {step.name}" if number == 1 else f"undo {step.name} ({number})"
@@ -33,6 +37,12 @@ def in_another_run(owed: OwedUndo) -> OwedUndo:
     suffix = f" of {owed.run}"
     steps = tuple(_renamed(step, suffix) for step in owed.steps)
     return OwedUndo(owed.run, owed.target, owed.name + suffix, owed.summary, steps, owed.since)
+
+
+def before_another_run(owed: OwedUndo) -> OwedUndo:
+    """Return the same undo as the first steps of another run, which is for something else and waits for it for a while."""
+    found = in_another_run(owed)
+    return replace(found, steps=tuple(replace(step, deadline=min(step.deadline, OWED_TIME)) for step in found.steps))
 
 
 def _gated(step: PlannedStep, gate: str) -> PlannedStep:

@@ -118,6 +118,8 @@ def fate_of(service: str, code: str, status: int, message: str = "") -> Fate:
         return known
     if status == 429:
         return Fate.THROTTLED
+    if status == 501:  # whoever answers has no such call, and will have none later
+        return Fate.TERMINAL
     if 400 <= status < 500:
         return Fate.NO_SUCH if _ABSENT.search(code) else Fate.TERMINAL
     return Fate.AMBIGUOUS

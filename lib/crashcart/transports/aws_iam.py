@@ -35,6 +35,7 @@ ACTIONS = {
     ("s3", "ListBuckets"): "s3:ListAllMyBuckets",
     ("s3", "ListObjectVersions"): "s3:ListBucketVersions",
     ("s3", "GetObjectLockConfiguration"): "s3:GetBucketObjectLockConfiguration",
+    ("dynamodb", "TransactWriteItems"): "dynamodb:PutItem",
     ("rds", "DownloadDBLogFilePortion"): "rds:DownloadCompleteDBLogFile",
     ("resourcegroupstaggingapi", "GetResources"): "tag:GetResources",
 }
@@ -43,6 +44,9 @@ ACTIONS = {
 _ARN = {
     ("rds", "DBClusterIdentifier"): "arn:{partition}:rds:{region}:{account}:cluster:{id}",
     ("rds", "DBInstanceIdentifier"): "arn:{partition}:rds:{region}:{account}:db:{id}",
+    ("rds", "DBClusterParameterGroupName"): "arn:{partition}:rds:{region}:{account}:cluster-pg:{id}",
+    ("rds", "DBParameterGroupName"): "arn:{partition}:rds:{region}:{account}:pg:{id}",
+    ("rds", "ResourceIdentifier"): "{id}",
     ("elasticache", "ReplicationGroupId"): "arn:{partition}:elasticache:{region}:{account}:replicationgroup:{id}",
     ("elasticache", "CacheClusterId"): "arn:{partition}:elasticache:{region}:{account}:cluster:{id}",
     ("autoscaling", "AutoScalingGroupName"): (
@@ -54,6 +58,14 @@ _ARN = {
     ("sts", "RoleArn"): "{id}",
 }
 """The resource that a call's parameter names."""
+
+_LISTED = {
+    "rds:DescribeDBClusters": "arn:{partition}:rds:{region}:{account}:cluster:*",
+    "rds:DescribeDBInstances": "arn:{partition}:rds:{region}:{account}:db:*",
+    "elasticache:DescribeReplicationGroups": "arn:{partition}:elasticache:{region}:{account}:replicationgroup:*",
+    "elasticache:DescribeCacheClusters": "arn:{partition}:elasticache:{region}:{account}:cluster:*",
+}
+"""What a call that lists is about when no parameter names a resource."""
 
 _UNSCOPED = re.compile(
     r"autoscaling:Describe|elasticloadbalancing:Describe|ec2:Describe|cloudwatch:|\w+:DescribeEvents$|tag:"
@@ -101,19 +113,22 @@ def read_denial(message: str, call: ApiCall, region: str, caller: str = "") -> D
 
 def resource_arn(call: ApiCall, region: str, caller: str) -> str:
     """Return the ARN of what a call is about, ``*`` where it cannot be told or IAM knows no narrower one."""
-    if _UNSCOPED.match(iam_action(call.service, call.operation)):
+    action = iam_action(call.service, call.operation)
+    if _UNSCOPED.match(action):
         return "*"
-    template, name = _named(call.service, call.params)
+    template, name = _named(call.service, call.params) or (_LISTED.get(action, "*"), "")
     partition, account = _account(caller)
     return template.format(partition=partition, region=region, account=account, id=name)
 
 
-def _named(service: str, params: Mapping[str, Any]) -> tuple[str, str]:
+def _named(service: str, params: Mapping[str, Any]) -> tuple[str, str] | None:
+    if service == "s3" and "Key" in params:
+        return _ARN["s3", "Bucket"], f"{params.get('Bucket')}/{params['Key']}"
     for (owner, parameter), template in _ARN.items():
         value = params.get(parameter)
         if owner == service and isinstance(value, str):
             return ("{id}", value) if value.startswith("arn:") else (template, value)
-    return "*", ""
+    return None
 
 
 def _account(caller: str) -> tuple[str, str]:

@@ -17,6 +17,10 @@ from crashcart.transports.ssh import check_target as check_ssh_target
 
 if TYPE_CHECKING:
     from crashcart.transports.aws import AwsConnector
+    from crashcart.transports.aws_places import Place
+
+BESIDE = 10.0
+"""Seconds that an answer of what stands beside a target (its lock, its audit) is waited for at most."""
 
 HOST = "linux"
 """The kind of target that is logged in to; the others are resources of a cloud."""
@@ -46,6 +50,7 @@ class TargetConnector:
         self._session_name, self._run = "crashcart", ""
         self._lock = threading.Lock()
         self._aws: AwsConnector | None = None
+        self._beside: AwsConnector | None = None
 
     def name_run(self, actor: str, run: str) -> None:
         """Say whose run this is, for the records that a cloud keeps itself; before the first cloud target is opened."""
@@ -68,6 +73,17 @@ class TargetConnector:
                 self._aws = AwsConnector(session_name=self._session_name, run=self._run)
         return self._aws(target)
 
+    def beside(self, place: Place) -> CloudTransport:
+        """Return the way to a target's lock or audit, with shorter time limits than those of its own calls."""
+        with self._lock:
+            if self._beside is None:
+                from crashcart.transports.aws import AwsConnector  # noqa: PLC0415 -- boto3 costs 0.3 s
+                from crashcart.transports.aws_sessions import Limits  # noqa: PLC0415
+
+                limits = Limits(connect=2.0, read=BESIDE, write=BESIDE, attempts=2)
+                self._beside = AwsConnector(session_name=self._session_name, run=self._run, limits=limits)
+        return self._beside.open(place.access, place.name)
+
     @property
     def notes(self) -> tuple[str, ...]:
         """What in the targets' SSH settings is not honoured, each thing once."""
@@ -76,8 +92,9 @@ class TargetConnector:
     def close(self) -> None:
         """End what the transports share."""
         self._ssh.close()
-        if self._aws is not None:
-            self._aws.close()
+        for connector in (self._aws, self._beside):
+            if connector is not None:
+                connector.close()
 
 
 def _way(target: Target) -> str:

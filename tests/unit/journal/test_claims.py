@@ -262,3 +262,18 @@ def test_what_a_key_is_made_of() -> None:
     assert key("prod", "rds_cluster", aws_region="eu-west-1", aws_id="Prod-DB") == "rds_cluster/eu-west-1/prod-db"
     assert key("prod", "rds_cluster", aws_region="eu-west-1") != key("prod", "rds_cluster", aws_region="us-east-1")
     assert key("prod", "rds_cluster") != key("prod", "rds_instance")
+
+
+ARNS = {
+    "rds_cluster": ("orders", "arn:aws:rds:eu-west-1:123456789012:cluster:orders"),
+    "elasticache_replication_group": ("sessions", "arn:aws:elasticache:eu-west-1:123456789012:replicationgroup:sessions"),
+    "autoscaling_group": ("api", "arn:aws:autoscaling:eu-west-1:123456789012:autoScalingGroup:1-2:autoScalingGroupName/api"),
+    "target_group": ("web", "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/web/0123456789abcdef"),
+}
+
+
+@pytest.mark.parametrize(("kind", "names"), ARNS.items(), ids=list(ARNS))
+def test_a_name_and_an_arn_are_one_key(kind: str, names: tuple[str, str]) -> None:
+    name, arn = names
+    assert key(name, kind, aws_region="eu-west-1") == key("other", kind, aws_region="eu-west-1", aws_id=arn)
+    assert key(name, kind, aws_region="eu-west-2") != key("other", kind, aws_region="eu-west-1", aws_id=arn)

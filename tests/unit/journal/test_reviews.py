@@ -11,7 +11,7 @@ from invoke import Collection
 
 from crashcart.cli.approvals import sign_off_task
 from crashcart.cli.house import House
-from crashcart.cli.program import Tamed
+from crashcart.cli.taming import Tamed
 from crashcart.clock import FakeClock, SystemClock
 from crashcart.errors import BadInput, JournalError, Refused
 from crashcart.events import RunFinished, RunResumed, RunStarted
