@@ -23,25 +23,43 @@ from crashcart.operations.autoscaling_wish import (
     scale_goal,
     scale_looks,
 )
+from crashcart.operations.aws_calls import Condition, reads, writes
 from crashcart.operations.base import CloudOperation, Decision, Memory, NoGoal
 from crashcart.results import Verdict
 from crashcart.transports.base import CloudTransport
 
 _LOOKING = (
-    "autoscaling:DescribeAutoScalingGroups",
-    "autoscaling:DescribeScalingActivities",
-    "elasticloadbalancing:DescribeTargetHealth",
+    reads("autoscaling:DescribeAutoScalingGroups"),
+    reads("autoscaling:DescribeScalingActivities"),
+    reads("elasticloadbalancing:DescribeTargetHealth"),
 )
-_SIZING = ("autoscaling:SetDesiredCapacity", "autoscaling:UpdateAutoScalingGroup")
+_NAMED = "autoScalingGroup:*:autoScalingGroupName/{names}"
+_BOUNDED = Condition("NumericLessThanEqualsIfExists", "autoscaling:MaxSize", "{largest}")
+_SIZING = (
+    writes("autoscaling:SetDesiredCapacity", _NAMED),
+    writes("autoscaling:UpdateAutoScalingGroup", _NAMED, only_if=_BOUNDED),
+)
 
 
 class ScaleOut(CloudOperation[ScaleWish, Fleet, ScaleGoal]):
-    """Raises a group to at least so many instances, and waits until they serve."""
+    """Raises a group to at least so many instances, and waits until they serve.
+
+    Refuses more than the group's max, unless that is to be raised, too; a group that is going away or is on its way to
+    another size already; one where new instances would not be launched, or would get no traffic: processes suspended,
+    launches that fail for want of addresses, quota or image; and one with an instance refresh under way. Never lowers
+    anything. Is taken back by ``asg.restore``.
+    """
 
     name = "asg.scale"
     kinds = (GROUP,)
     settle = 20.0
-    calls = (*_LOOKING, "autoscaling:DescribePolicies", "autoscaling:DescribeInstanceRefreshes", *_SIZING)
+    calls = (
+        *_LOOKING,
+        reads("autoscaling:DescribePolicies"),
+        reads("autoscaling:DescribeInstanceRefreshes"),
+        *_SIZING,
+    )
+    undone_by = ("asg.restore",)
     wish, state, goal_type = ScaleWish, Fleet, ScaleGoal
 
     def observe(self, transport: CloudTransport, wish: ScaleWish, looks: frozenset[str]) -> Fleet:
@@ -74,7 +92,12 @@ class ScaleOut(CloudOperation[ScaleWish, Fleet, ScaleGoal]):
 
 
 class RestoreSizes(CloudOperation[RestoreWish, Fleet, RestoreGoal]):
-    """Puts min, max and desired capacity back, a part at a time."""
+    """Puts min, max and desired capacity back, a part at a time.
+
+    Refuses to lower a group that is not well, unless forced, one that is going away, one whose instances are protected
+    from scale-in or whose process Terminate is suspended; a min that would raise the desired capacity; and to go on when
+    somebody has set another size meanwhile.
+    """
 
     name = "asg.restore"
     kinds = (GROUP,)

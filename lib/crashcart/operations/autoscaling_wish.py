@@ -17,7 +17,7 @@ MOST = 10_000
 Number = int | str
 """A number of instances; empty: not given."""
 
-_BY = re.compile(r"\+?(\d{1,5})(%?)")
+_BY = re.compile(r"\+?([0-9]{1,5})(%?)")
 _HOUR = 3600.0
 
 
@@ -118,7 +118,7 @@ def count(name: str, raw: Number, *, least: int = 1) -> int | None:
     text = str(raw).strip()
     if text == "":
         return None
-    if re.fullmatch(r"\d{1,5}", text) and least <= int(text) <= MOST:
+    if re.fullmatch(r"[0-9]{1,5}", text) and least <= int(text) <= MOST:
         return int(text)
     raise ValueError(f"{name}: expected a whole number from {least} to {MOST}, such as 6, got {text!r}")
 

@@ -7,6 +7,7 @@ one call and says what came of it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -16,14 +17,16 @@ from crashcart.errors import (
     ApiRefused,
     Cancelled,
     ConnectionLost,
-    CrashcartError,
     NotSent,
     SudoDenied,
     TransportError,
     Unreachable,
 )
+from crashcart.operations.aws_calls import AwsCall
+from crashcart.operations.aws_evidence import gather_answers
 from crashcart.plan import Undo
 from crashcart.results import Change, Evidence, Verdict
+from crashcart.targets import Target
 from crashcart.transports.base import ApiCall, CloudTransport, Command, CommandResult, Transport
 
 EVIDENCE_TIME = 10.0
@@ -82,6 +85,7 @@ class Done(msgspec.Struct, frozen=True):
     why: str
     verdict: Verdict | None = None
     hold: float = 0.0
+    evidence: tuple[Evidence, ...] = ()
 
 
 class Look(msgspec.Struct, frozen=True):
@@ -198,6 +202,10 @@ class Operation(ABC, Generic[W, S, G]):
     state: type[S]
     goal_type: type[G]
 
+    def subject(self, target: Target, wish: W) -> Target:
+        """Return whom it speaks to: the target itself, or what stands for it elsewhere, such as its load balancer."""
+        return target
+
     @abstractmethod
     def observe(self, transport: Any, wish: W, looks: frozenset[str]) -> S:
         """Read the target's state, with the dearer facts that ``looks`` names. Raises the transport's errors.
@@ -235,6 +243,17 @@ class Operation(ABC, Generic[W, S, G]):
     def health(self, state: S, wish: W) -> Verdict:
         """Say how the target is, for guards that count capacity: healthy means that it serves now."""
         return Verdict.UNKNOWN
+
+    def census(self, transport: Any, wish: W) -> Mapping[str, Verdict] | None:
+        """Count who serves beside the target, where somebody else knows; by ``member`` names. None: the engine counts.
+
+        Raises what ``observe`` raises.
+        """
+        return None
+
+    def member(self, wish: W) -> str:
+        """Return what the target is called in the ``census``."""
+        return ""
 
     def spent(self, transport: Any, wish: W, window: float) -> int:
         """Count how often the target itself knows that this was done in the last ``window`` seconds, whoever did it.
@@ -301,8 +320,10 @@ class HostOperation(Operation[W, S, G]):
 class CloudOperation(Operation[W, S, G]):
     """An operation whose acts are single API calls; an error of the API says what came of it."""
 
-    calls: ClassVar[tuple[str, ...]] = ()
-    """Every call that it may send, as IAM names them (``rds:FailoverDBCluster``): the least privilege that it needs."""
+    calls: ClassVar[tuple[AwsCall, ...]] = ()
+    """Every call that it may send, with what it is about: the least privilege that it needs."""
+    undone_by: ClassVar[tuple[str, ...]] = ()
+    """The operations that its acts are taken back with, whose calls its playbook needs too."""
 
     def act(self, transport: CloudTransport, action: Action, wish: W) -> ActResult:
         """Send the action's call once."""
@@ -321,15 +342,5 @@ class CloudOperation(Operation[W, S, G]):
         return ()
 
     def gather(self, transport: CloudTransport, action: Action, wish: W) -> bytes:
-        """Ask for the evidence, best effort: an answer that does not come is named instead."""
-        kept = [self._answer(transport, call) for call in self.evidence(wish, transport.resource)]
-        return b"\n".join(kept)
-
-    @staticmethod
-    def _answer(transport: CloudTransport, call: ApiCall) -> bytes:
-        head = f"== {call.service} {call.operation} ==\n"
-        try:
-            answer: object = transport.read(call)
-        except CrashcartError as error:
-            answer = error.message
-        return head.encode() + msgspec.json.format(msgspec.json.encode(answer, enc_hook=str), indent=2)
+        """Ask for the evidence, best effort and within ``EVIDENCE_TIME``: an answer that does not come is named instead."""
+        return gather_answers(transport, self.evidence(wish, transport.resource), EVIDENCE_TIME)

@@ -39,7 +39,13 @@ __all__ = ["AssessDisk", "AssessWish", "ReclaimDisk", "ReclaimWish"]
 
 
 class ReclaimDisk(HostOperation[ReclaimWish, DiskState, NoGoal]):
-    """Brings a file system below its thresholds (MISSION S0-R6, S0-R7)."""
+    """Brings a file system below its thresholds (MISSION S0-R6, S0-R7).
+
+    Refuses a path that is no directory on the host. Before that, as bad input: a path in one of the system's trees, logs
+    and temporary files outside the places where such files live, and audit, login, database and container files
+    anywhere. It fails where nothing is left that may go, and names the largest consumers then. What was deleted is gone:
+    there is no undo.
+    """
 
     name = "disk.reclaim"
     rechecks_cheaply = True

@@ -12,6 +12,7 @@ from crashcart.errors import FactUnreadable
 from crashcart.facts import elasticache, elasticache_events
 from crashcart.facts.elasticache import KIND, NODES, Cache
 from crashcart.facts.elasticache_events import EventKind
+from crashcart.operations.aws_calls import reads, writes
 from crashcart.operations.base import Action, CloudOperation, Decision, Memory, NoGoal, Unknown
 from crashcart.operations.elasticache_acts import act_seen, token_of
 from crashcart.operations.elasticache_after import after
@@ -35,12 +36,21 @@ from crashcart.results import Verdict
 from crashcart.transports.base import CloudTransport
 
 SETTLE = 60.0
-_GROUPS, _CLUSTERS = "elasticache:DescribeReplicationGroups", "elasticache:DescribeCacheClusters"
-_EVENTS = "elasticache:DescribeEvents"
+_GROUPS = reads("elasticache:DescribeReplicationGroups", "replicationgroup:*")
+_CLUSTERS = reads("elasticache:DescribeCacheClusters", "cluster:*")
+_EVENTS = reads("elasticache:DescribeEvents")
+_SETTINGS = writes("elasticache:ModifyReplicationGroup", "replicationgroup:{names}")
 
 
 class FailOver(CloudOperation[FailoverWish, Cache, FailoverGoal]):
-    """Moves a node group to another primary, at most once, and leaves Multi-AZ and automatic failover as they were."""
+    """Moves a node group to another primary, at most once, and leaves Multi-AZ and automatic failover as they were.
+
+    Refuses while the primary works or nobody can tell, unless forced; within the cooldown of the last failover; in the
+    middle of a change; without a replica that is available; when the replica is further behind than allowed, or nobody
+    knows how far; several node groups at once; and a TestFailover beyond AWS's quota, or where automatic failover is
+    off. What it switched off on the way is put back by ``elasticache.settings``; the failover itself cannot be taken
+    back.
+    """
 
     name = "elasticache.failover"
     kinds = (KIND,)
@@ -49,10 +59,11 @@ class FailOver(CloudOperation[FailoverWish, Cache, FailoverGoal]):
         _GROUPS,
         _CLUSTERS,
         _EVENTS,
-        "cloudwatch:GetMetricData",
-        "elasticache:ModifyReplicationGroup",
-        "elasticache:TestFailover",
+        reads("cloudwatch:GetMetricData"),
+        _SETTINGS,
+        writes("elasticache:TestFailover", "replicationgroup:{names}"),
     )
+    undone_by = ("elasticache.settings",)
     wish, state, goal_type = FailoverWish, Cache, FailoverGoal
 
     def observe(self, transport: CloudTransport, wish: FailoverWish, looks: frozenset[str]) -> Cache:
@@ -102,12 +113,16 @@ class FailOver(CloudOperation[FailoverWish, Cache, FailoverGoal]):
 
 
 class SetSettings(CloudOperation[SettingsWish, Cache, NoGoal]):
-    """Puts automatic failover and Multi-AZ where they shall be; ``elasticache.failover`` takes back its switching off so."""
+    """Puts automatic failover and Multi-AZ where they shall be; ``elasticache.failover`` takes back its switching off so.
+
+    Refuses a group with cluster mode, where automatic failover cannot be switched off, and one without a replica in each
+    node group, where it cannot be switched on.
+    """
 
     name = "elasticache.settings"
     kinds = (KIND,)
     settle = SETTLE
-    calls = (_GROUPS, "elasticache:ModifyReplicationGroup")
+    calls = (_GROUPS, _SETTINGS)
     wish, state, goal_type = SettingsWish, Cache, NoGoal
 
     def observe(self, transport: CloudTransport, wish: SettingsWish, looks: frozenset[str]) -> Cache:
@@ -136,12 +151,17 @@ class SetSettings(CloudOperation[SettingsWish, Cache, NoGoal]):
 
 
 class RebootNodes(CloudOperation[RebootWish, Cache, RebootGoal]):
-    """Reboots nodes of one member, which empties them; at most once."""
+    """Reboots nodes of one member, which empties them; at most once.
+
+    Refuses groups with cluster mode, which ElastiCache does not reboot; a primary, whose replicas would copy its
+    emptiness, unless forced; a member or a node that is none, or is not available; and when no events tell whether it
+    was rebooted a moment ago. What is lost cannot be taken back, so it is confirmed first.
+    """
 
     name = "elasticache.reboot"
     kinds = (KIND,)
     settle = SETTLE
-    calls = (_GROUPS, _CLUSTERS, _EVENTS, "elasticache:RebootCacheCluster")
+    calls = (_GROUPS, _CLUSTERS, _EVENTS, writes("elasticache:RebootCacheCluster", "cluster:{names}"))
     wish, state, goal_type = RebootWish, Cache, RebootGoal
 
     def observe(self, transport: CloudTransport, wish: RebootWish, looks: frozenset[str]) -> Cache:
@@ -198,8 +218,8 @@ class AssessGroup(CloudOperation[AssessWish, Cache, NoGoal]):
     wish, state, goal_type = AssessWish, Cache, NoGoal
 
     def observe(self, transport: CloudTransport, wish: AssessWish, looks: frozenset[str]) -> Cache:
-        """Describe the group, and its nodes where asked. Raises ``FactUnreadable`` and the transport's errors."""
-        return elasticache.add(transport, elasticache.observe(transport), looks)
+        """Describe the group and its nodes. Raises ``FactUnreadable`` and the transport's errors."""
+        return elasticache.add(transport, elasticache.observe(transport), looks | {NODES})
 
     def goal(self, pin: Cache, wish: AssessWish) -> NoGoal:
         """There is none."""

@@ -210,12 +210,12 @@ def _lags(scene: Scene) -> Decision | None:
     names = scene.shard.members if scene.is_test else (scene.goal.primary,)
     known = {name: seconds for name in names if (seconds := lag.of(name)) is not None}
     if not known:
-        who = "the replicas" if scene.is_test else scene.goal.primary
+        who = "the replicas lag" if scene.is_test else f"{scene.goal.primary} lags"
         reason = lag.unreadable or "CloudWatch has no recent value"
         return (
             None
             if scene.wish.accept_unknown_lag
-            else Refuse(f"nobody knows how far {who} lags behind: {reason}", "--accept-unknown-lag")
+            else Refuse(f"nobody knows how far {who} behind: {reason}", "--accept-unknown-lag")
         )
     name, seconds = min(known.items(), key=lambda item: item[1])
     if seconds <= allowed:

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Sequence
 
-import msgspec
-
-from crashcart.errors import CrashcartError
+from crashcart.operations.aws_evidence import gather_answers
 from crashcart.operations.base import EVIDENCE_TIME
 from crashcart.transports.base import ApiCall, CloudTransport
 
@@ -27,26 +23,7 @@ def reboot_calls(group: str, member: str) -> list[ApiCall]:
 
 def gather(transport: CloudTransport, calls: Sequence[ApiCall], within: float = EVIDENCE_TIME) -> bytes:
     """Ask them all at once. Returns a JSON object per call, with its answer or why there is none; nothing if none came."""
-    found: dict[int, object] = {}
-    came: list[int] = []
-
-    def ask(number: int) -> None:
-        try:
-            found[number] = transport.read(calls[number])
-            came.append(number)
-        except CrashcartError as error:
-            found[number] = error.message
-
-    threads = [threading.Thread(target=ask, args=(number,), daemon=True) for number in range(len(calls))]
-    until = time.monotonic() + within
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(max(0.0, until - time.monotonic()))
-    kept = dict(found)
-    return (
-        b"\n".join(_shown(call, kept.get(number, "no answer in time")) for number, call in enumerate(calls)) if came else b""
-    )
+    return gather_answers(transport, calls, within)
 
 
 def _described(group: str) -> list[ApiCall]:
@@ -56,8 +33,3 @@ def _described(group: str) -> list[ApiCall]:
 
 def _events(kind: str, name: str) -> ApiCall:
     return ApiCall("elasticache", "DescribeEvents", {"SourceType": kind, "SourceIdentifier": name, "Duration": MINUTES})
-
-
-def _shown(call: ApiCall, answer: object) -> bytes:
-    entry = {"call": f"{call.service}:{call.operation}", "params": call.params, "answer": answer}
-    return msgspec.json.format(msgspec.json.encode(entry, enc_hook=str), indent=2)

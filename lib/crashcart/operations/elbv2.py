@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from crashcart.facts import elbv2
 from crashcart.facts.elbv2 import GROUP, TargetGroup
+from crashcart.operations.aws_calls import reads, writes
 from crashcart.operations.base import CloudOperation, Decision, Memory, NoGoal
 from crashcart.operations.elbv2_assess import assess, verdict_of
 from crashcart.operations.elbv2_deregister import decide_deregister
@@ -17,22 +18,30 @@ from crashcart.operations.elbv2_wish import AssessWish, DeregisterWish, Register
 from crashcart.results import Verdict
 from crashcart.transports.base import CloudTransport
 
-_LOOKING = ("elasticloadbalancing:DescribeTargetGroups", "elasticloadbalancing:DescribeTargetHealth")
+SETTLE = 20.0
+_LOOKING = (reads("elasticloadbalancing:DescribeTargetGroups"), reads("elasticloadbalancing:DescribeTargetHealth"))
 
 
 class RegisterTarget(CloudOperation[RegisterWish, TargetGroup, NoGoal]):
-    """Registers an instance or an address, and waits until the load balancer finds it healthy."""
+    """Registers an instance or an address, and waits until the load balancer finds it healthy.
+
+    Refuses an instance that is missing, not running, not well (unless forced), in another VPC or in a zone that the load
+    balancer is not in; one that an Auto Scaling group owns, unless that is accepted, and one that is leaving its group;
+    and a target group of the other type. Is taken back by ``elbv2.deregister``.
+    """
 
     name = "elbv2.register"
     kinds = (GROUP,)
+    settle = SETTLE
     calls = (
         *_LOOKING,
-        "elasticloadbalancing:DescribeLoadBalancers",
-        "ec2:DescribeInstances",
-        "ec2:DescribeInstanceStatus",
-        "autoscaling:DescribeAutoScalingGroups",
-        "elasticloadbalancing:RegisterTargets",
+        reads("elasticloadbalancing:DescribeLoadBalancers"),
+        reads("ec2:DescribeInstances"),
+        reads("ec2:DescribeInstanceStatus"),
+        reads("autoscaling:DescribeAutoScalingGroups"),
+        writes("elasticloadbalancing:RegisterTargets", "targetgroup/{names}/*"),
     )
+    undone_by = ("elbv2.deregister",)
     wish, state, goal_type = RegisterWish, TargetGroup, NoGoal
 
     def observe(self, transport: CloudTransport, wish: RegisterWish, looks: frozenset[str]) -> TargetGroup:
@@ -60,15 +69,21 @@ class RegisterTarget(CloudOperation[RegisterWish, TargetGroup, NoGoal]):
 
 
 class DeregisterTarget(CloudOperation[DeregisterWish, TargetGroup, NoGoal]):
-    """Takes an instance or an address out, and waits until its connections have ended."""
+    """Takes an instance or an address out, and waits until its connections have ended.
+
+    Refuses the last target that serves, unless forced, one that is registered at several ports when none is named, and a
+    target group of the other type. Is taken back by ``elbv2.register``.
+    """
 
     name = "elbv2.deregister"
     kinds = (GROUP,)
+    settle = SETTLE
     calls = (
         *_LOOKING,
-        "elasticloadbalancing:DescribeTargetGroupAttributes",
-        "elasticloadbalancing:DeregisterTargets",
+        reads("elasticloadbalancing:DescribeTargetGroupAttributes"),
+        writes("elasticloadbalancing:DeregisterTargets", "targetgroup/{names}/*"),
     )
+    undone_by = ("elbv2.register",)
     wish, state, goal_type = DeregisterWish, TargetGroup, NoGoal
 
     def observe(self, transport: CloudTransport, wish: DeregisterWish, looks: frozenset[str]) -> TargetGroup:

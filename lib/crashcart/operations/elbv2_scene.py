@@ -14,7 +14,7 @@ from crashcart.plan import Undo
 from crashcart.results import Change
 from crashcart.transports.base import ApiCall
 
-POLL = 3.0
+POLL = 2.0
 """Seconds between looks; a load balancer checks each target every few seconds."""
 
 W = TypeVar("W", bound=TargetWish)

@@ -35,7 +35,7 @@ class TargetWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def number(self) -> int | None:
         """The port, if one is given."""
         text = str(self.port).strip()
-        return int(text) if re.fullmatch(r"\d{1,5}", text) and 1 <= int(text) <= 65535 else None
+        return int(text) if re.fullmatch(r"[0-9]{1,5}", text) and 1 <= int(text) <= 65535 else None
 
     @property
     def is_instance(self) -> bool:
@@ -55,6 +55,31 @@ class RegisterWish(TargetWish, frozen=True, forbid_unknown_fields=True):
 
 class DeregisterWish(TargetWish, frozen=True, forbid_unknown_fields=True):
     """It shall get no more requests, and those under way shall have ended; ``force`` takes out the last healthy one too."""
+
+
+class DrainWish(DeregisterWish, frozen=True, forbid_unknown_fields=True):
+    """The host that ``member`` is shall get no more requests from ``target_group``, a name or an ARN."""
+
+    target_group: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _need_group(self.target_group)
+
+
+class JoinWish(RegisterWish, frozen=True, forbid_unknown_fields=True):
+    """The host that ``member`` is shall get requests from ``target_group`` again, and be healthy there."""
+
+    target_group: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _need_group(self.target_group)
+
+
+def _need_group(name: str) -> None:
+    if not name:
+        raise ValueError("target_group: expected the name or ARN of a target group, got nothing")
 
 
 def _is_address(text: str) -> bool:

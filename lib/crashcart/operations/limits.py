@@ -55,7 +55,12 @@ class LimitsOperation(HostOperation[W, LimitsState, NoGoal]):
 
 
 class SetLimits(LimitsOperation[SetWish]):
-    """Sets a unit's limits until the next boot, with a timer on the host that takes them back (S0-R2)."""
+    """Sets a unit's limits until the next boot, with a timer on the host that takes them back (S0-R2).
+
+    Refuses a unit that is missing or masked, or that is down (a limit alone does not bring it back), more memory or CPU
+    than the host has, and less memory than the unit uses, at which the kernel would kill it. Is taken back by
+    ``limits.restore``, and by the host itself when ``undo_after`` is over and nobody has kept it.
+    """
 
     name = "limits.set"
     wish = SetWish
@@ -70,7 +75,10 @@ class SetLimits(LimitsOperation[SetWish]):
 
 
 class RestoreLimits(LimitsOperation[RestoreWish]):
-    """Takes back what ``limits.set`` did, and its timer; what somebody changed since then stays."""
+    """Takes back what ``limits.set`` did, and its timer; what somebody changed since then stays.
+
+    Refuses while the unit uses more memory than the limit that would be put back, at which the kernel would kill it.
+    """
 
     name = "limits.restore"
     wish = RestoreWish

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from crashcart.facts import rds
 from crashcart.facts.rds import Database
+from crashcart.operations.aws_calls import Condition, reads, writes
 from crashcart.operations.base import Action, CloudOperation, Decision, Memory, NoGoal
 from crashcart.operations.rds_assess import assess, verdict_of
 from crashcart.operations.rds_cluster import cluster_effect_seen, cluster_token, decide_cluster
@@ -19,24 +20,30 @@ from crashcart.operations.rds_wish import KINDS, AssessWish, FailoverGoal, Failo
 from crashcart.results import Verdict
 from crashcart.transports.base import CloudTransport
 
-_LOOKING = ("rds:DescribeDBClusters", "rds:DescribeDBInstances")
+_LOOKING = (reads("rds:DescribeDBClusters", "cluster:*"), reads("rds:DescribeDBInstances", "db:*"))
 
 
 class FailOver(CloudOperation[FailoverWish, Database, FailoverGoal]):
-    """Moves a cluster to another writer, or a Multi-AZ instance to its standby, at most once."""
+    """Moves a cluster to another writer, or a Multi-AZ instance to its standby, at most once.
+
+    Refuses while the writer works, unless forced; within the cooldown of the last failover; without an available reader
+    or standby; when the reader is further behind than allowed, or nobody knows how far; while RDS calls it anything but
+    available, since it fails over nothing else; a member that is none, a read replica, and engines that are not known
+    here. A failover cannot be taken back: failing over again is one more outage.
+    """
 
     name = "rds.failover"
     kinds = KINDS
     settle = 20.0
     calls = (
         *_LOOKING,
-        "rds:DescribeEvents",
-        "rds:DescribePendingMaintenanceActions",
-        "rds:DescribeDBClusterParameters",
-        "rds:DescribeDBParameters",
-        "cloudwatch:GetMetricData",
-        "rds:FailoverDBCluster",
-        "rds:RebootDBInstance",
+        reads("rds:DescribeEvents"),
+        reads("rds:DescribePendingMaintenanceActions", "cluster:{names}", "db:{names}"),
+        reads("rds:DescribeDBClusterParameters", "cluster-pg:*"),
+        reads("rds:DescribeDBParameters", "pg:*"),
+        reads("cloudwatch:GetMetricData"),
+        writes("rds:FailoverDBCluster", "cluster:{names}"),
+        writes("rds:RebootDBInstance", "db:{names}", only_if=Condition("Bool", "rds:MultiAz", "true")),
     )
     wish, state, goal_type = FailoverWish, Database, FailoverGoal
 

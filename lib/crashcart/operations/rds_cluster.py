@@ -332,6 +332,7 @@ _BEFORE: tuple[Rule, ...] = (
     _works,
     _target_is_not_available,
     need_events,
+    defeated,
     cooling_down,
     _lags,
     _maintenance,

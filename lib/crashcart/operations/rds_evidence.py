@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
-import msgspec
-
-from crashcart.errors import CrashcartError
 from crashcart.facts.rds_lag import query
+from crashcart.operations.aws_evidence import Answers
 from crashcart.operations.base import EVIDENCE_TIME
 from crashcart.transports.base import ApiCall, CloudTransport
 
@@ -20,9 +17,9 @@ MINUTES = 60
 def gather(transport: CloudTransport, act: ApiCall, within: float = EVIDENCE_TIME) -> bytes:
     """Ask about what ``act`` would change, all at once, then for what the answers name. Returns a JSON object per call."""
     until = time.monotonic() + within
-    first = _Answers(transport, _descriptions(act))
+    first = Answers(transport, _descriptions(act))
     first.wait(until)
-    second = _Answers(transport, _details(first.arrived))
+    second = Answers(transport, _details(first.arrived))
     second.wait(until)
     return b"\n".join([*first.shown(), *second.shown()])
 
@@ -41,7 +38,7 @@ def _events(kind: str, name: str) -> ApiCall:
     return ApiCall("rds", "DescribeEvents", {"SourceType": kind, "SourceIdentifier": name, "Duration": MINUTES})
 
 
-def _details(answers: dict[str, Any]) -> list[ApiCall]:
+def _details(answers: Mapping[str, Any]) -> list[ApiCall]:
     """Name the calls for parameters that are not defaults, and for the readers' lag."""
     clusters = answers.get("DescribeDBClusters", {}).get("DBClusters", [])
     calls = [_lag(cluster) for cluster in clusters if len(cluster.get("DBClusterMembers", [])) > 1]
@@ -59,41 +56,3 @@ def _parameters(operation: str, parameter: str, group: str) -> ApiCall:
 def _lag(cluster: dict[str, Any]) -> ApiCall:
     readers = [member["DBInstanceIdentifier"] for member in cluster["DBClusterMembers"] if not member.get("IsClusterWriter")]
     return query(str(cluster.get("Engine", "")), readers, time.time())
-
-
-class _Answers:
-    """Calls that are asked side by side; whoever is late is left behind."""
-
-    def __init__(self, transport: CloudTransport, calls: Sequence[ApiCall]) -> None:
-        self._transport, self._calls = transport, calls
-        self._found: dict[int, Any] = {}
-        self._threads = [threading.Thread(target=self._ask, args=(number,), daemon=True) for number in range(len(calls))]
-        for thread in self._threads:
-            thread.start()
-
-    def wait(self, until: float) -> None:
-        """Wait for the answers until then (monotonic seconds)."""
-        for thread in self._threads:
-            thread.join(max(0.0, until - time.monotonic()))
-
-    @property
-    def arrived(self) -> dict[str, Any]:
-        """The answers that are there, by the calls' names."""
-        found = dict(self._found)
-        return {self._calls[number].operation: answer for number, answer in found.items() if isinstance(answer, dict)}
-
-    def shown(self) -> list[bytes]:
-        """Return each call with its answer, or with why there is none."""
-        found = dict(self._found)
-        return [_shown(call, found.get(number, "no answer in time")) for number, call in enumerate(self._calls)]
-
-    def _ask(self, number: int) -> None:
-        try:
-            self._found[number] = self._transport.read(self._calls[number])
-        except CrashcartError as error:
-            self._found[number] = error.message
-
-
-def _shown(call: ApiCall, answer: object) -> bytes:
-    entry = {"call": f"{call.service}:{call.operation}", "params": call.params, "answer": answer}
-    return msgspec.json.format(msgspec.json.encode(entry, enc_hook=str), indent=2)

@@ -55,7 +55,12 @@ _BROKEN_BUS = ("timed out", "without replying", "Connection reset", "disconnecte
 
 
 class RestartUnit(HostOperation[RestartWish, UnitState, RestartGoal]):
-    """Restarts a unit at most once, if it does not work, and waits until it does (S0-R1, S2-G3A)."""
+    """Restarts a unit at most once, if it does not work, and waits until it does (S0-R1, S2-G3A).
+
+    Refuses a unit that is missing, masked or cannot be loaded, one that requires a unit which has failed or must be
+    active first, a health URL that answers 4xx (no restart makes it a health page), and a ``since`` that lies in the
+    future. A restart cannot be taken back.
+    """
 
     name = "systemd.restart"
     settle = 10.0

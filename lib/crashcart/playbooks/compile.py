@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -105,9 +105,16 @@ class Compiler:
             acts_on = ", ".join(self._playbook.kinds)
             return TargetPlan(target, skip=f"{self._playbook.name} acts on {acts_on}, this is {target.kind}")
         context = self._context(target, flags)
-        steps = [self._step(step, Phase.STEP, context) for step in self._playbook.steps]
-        verify = [self._step(step, Phase.VERIFY, context) for step in self._playbook.verify]
+        steps = [self._step(step, Phase.STEP, context) for step in self._of_kind(self._playbook.steps, target.kind)]
+        verify = [self._step(step, Phase.VERIFY, context) for step in self._of_kind(self._playbook.verify, target.kind)]
+        if not steps:
+            names = ", ".join(sorted({step.operation for step in self._playbook.steps}))
+            raise BadInput(f"{self._playbook.name} says that it acts on {target.kind}, but none of its steps does: {names}")
         return TargetPlan(target, (*steps, *verify))
+
+    def _of_kind(self, steps: Sequence[StepSpec], kind: str) -> Iterator[StepSpec]:
+        """Yield the steps whose operation is made for this kind of target: a playbook may serve several kinds."""
+        return (step for step in steps if kind in self._operations[step.operation].kinds)
 
     def _context(self, target: Target, flags: Mapping[str, Any]) -> dict[str, Any]:
         """Return what templates see: the target's variables, and the parameters, which win."""
@@ -148,6 +155,8 @@ class Compiler:
             attempts=step.retry.attempts,
             deadline=float(Duration.parse(step.retry.deadline)),
             skip=skip,
+            when_due=step.when_due,
+            when_changed=step.when_changed,
             undo=UndoPolicy() if skip else self._undo(step, context),
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -66,6 +66,7 @@ class _Reader:
             verify=self._steps("verify") if "verify" in top else (),
             on_failure=self._on_failure() if "on_failure" in top else OnFailure.UNDO,
             approval=dict(self.mapping(("approval",))) if "approval" in top else None,
+            deadline=self._deadline() if "deadline" in top else "",
         )
 
     def drill(self, name: str) -> Drill:
@@ -107,7 +108,15 @@ class _Reader:
         for index, name in enumerate(names):
             if name in names[:index]:
                 raise self._error((section, index), f"two steps are called {name!r}", "give one of them a name: of its own")
+        for index, step in enumerate(steps):
+            self._named((section, index, "when_due"), step.when_due, names[index + 1 :], "a later step")
+            self._named((section, index, "when_changed"), step.when_changed, names[:index], "an earlier step")
         return steps
+
+    def _named(self, place: tuple[Key, ...], name: str, known: Sequence[str], what: str) -> None:
+        if name and name not in known:
+            hint = nearest(name, known) or ", ".join(known)
+            raise self._error(place, f"{place[-1]}: expected the name of {what}, got {name!r}", hint)
 
     def _step(self, place: tuple[Key, ...]) -> StepSpec:
         body = self.mapping(place)
@@ -121,6 +130,8 @@ class _Reader:
             args=dict(self.mapping((*place, operation))),
             name=str(body.get("name", operation)),
             when=str(body.get("when", "")),
+            when_due=str(body.get("when_due", "")),
+            when_changed=str(body.get("when_changed", "")),
             retry=self._retry(place) if "retry" in body else RetrySpec(),
             undo=self._undo((*place, "undo")) if "undo" in body else UndoSpec(),
             line=line,
@@ -154,6 +165,11 @@ class _Reader:
         self._check_duration(("rollout", "soak"), rollout.soak)
         return rollout
 
+    def _deadline(self) -> str:
+        text = str(self._value(("deadline",)))
+        self._check_duration(("deadline",), text)
+        return text
+
     def _on_failure(self) -> OnFailure:
         word = self._text("on_failure")
         if word not in set(OnFailure):
@@ -179,7 +195,7 @@ class _Reader:
     def _plain(self, place: tuple[Key, ...]) -> dict[str, Any]:
         """A mapping whose scalars in lists are text: ``batches: [1, 25%]`` mixes numbers and percentages."""
         return {
-            key: [str(item) for item in value] if isinstance(value, list) else value
+            key: [item if isinstance(item, dict) else str(item) for item in value] if isinstance(value, list) else value
             for key, value in self.mapping(place).items()
         }
 

@@ -68,3 +68,6 @@ _SCALARS: dict[str, Callable[[object], Any]] = {
     "bool": _boolean,
     **{name: _checked(kind) for name, kind in VALUE_TYPES.items()},
 }
+
+TYPES = tuple(_SCALARS)
+"""The types of a parameter; ``list[...]`` of each is one, too."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from crashcart.lab.aws.faults import Wanted
 from crashcart.plan import OnFailure, Rollout
 
 
@@ -42,12 +43,17 @@ class UndoSpec(msgspec.Struct, frozen=True):
 
 
 class StepSpec(msgspec.Struct, frozen=True):
-    """One operation with its arguments; ``line`` and ``column`` say where it stands in the file."""
+    """One operation with its arguments; ``line`` and ``column`` say where it stands in the file.
+
+    ``when_due`` names a later step that this one prepares, ``when_changed`` an earlier one that it follows up.
+    """
 
     operation: str
     args: dict[str, Any]
     name: str
     when: str = ""
+    when_due: str = ""
+    when_changed: str = ""
     retry: RetrySpec = RetrySpec()
     undo: UndoSpec = UndoSpec()
     line: int = 0
@@ -55,7 +61,10 @@ class StepSpec(msgspec.Struct, frozen=True):
 
 
 class Playbook(msgspec.Struct, frozen=True):
-    """A scenario: parameters, steps in order, verification, and how far to go at a time."""
+    """A scenario: parameters, steps in order, verification, and how far to go at a time.
+
+    ``deadline`` is the time for the whole run unless the flag says otherwise; without one the flag's default counts.
+    """
 
     name: str
     file: str
@@ -68,27 +77,38 @@ class Playbook(msgspec.Struct, frozen=True):
     verify: tuple[StepSpec, ...] = ()
     on_failure: OnFailure = OnFailure.UNDO
     approval: dict[str, Any] | None = None
+    deadline: str = ""
 
 
 class CheckSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A check playbook that must notice the fault, with its parameters."""
+    """A check playbook that is well before and after, and must notice the fault, with its parameters.
+
+    ``notices: false`` says that it cannot: what is wrong is no matter of health.
+    """
 
     playbook: str
     params: dict[str, Any] = {}
+    notices: bool = True
 
 
 class VariantSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One fault of a drill: the check that must notice it, and what the recovery must come to.
 
-    ``fault`` names one that is done to hosts; ``aws`` says what is done to the emulated cloud.
+    ``fault`` names what is wrong: a fault of hosts, or a scene of the emulated AWS; there, ``aws`` puts faults on the way of
+    the recovery too, and ``writes`` is how many requests it may need that change something. ``target`` narrows the drill's
+    targets to one. ``params`` are the recovery's, and may be templates over the target's variables; ``deadline`` is the time
+    that it gets.
     """
 
     check: CheckSpec
-    fault: str = ""
-    aws: dict[str, Any] = {}
+    fault: str
+    aws: tuple[Wanted, ...] = ()
+    target: str = ""
     expect: str = "changed"
     message: str = ""
     params: dict[str, Any] = {}
+    deadline: str = ""
+    writes: int | None = None
 
 
 class Drill(msgspec.Struct, frozen=True):
@@ -103,7 +123,7 @@ class Drill(msgspec.Struct, frozen=True):
     source: str = ""
 
 
-PLAYBOOK_KEYS = ("summary", "source", "kinds", "params", "rollout", "steps", "verify", "on_failure", "approval")
-STEP_KEYS = ("name", "when", "retry", "undo")
+PLAYBOOK_KEYS = ("summary", "source", "kinds", "params", "deadline", "rollout", "steps", "verify", "on_failure", "approval")
+STEP_KEYS = ("name", "when", "when_due", "when_changed", "retry", "undo")
 UNDO_KEYS = ("when", "deadline")
 DRILL_KEYS = ("playbook", "variants", "collateral")

@@ -29,6 +29,7 @@ def compile_for(playbook: Playbook, given: dict[str, Any], **variables: object) 
 
 
 REQUIRED = {
+    "check.network": {"dependencies": "db.example.com:5432"},
     "recover.asg-restore": {"desired": "2"},
     "recover.asg-scale": {"at_least": "6"},
     "recover.service-limits": {"memory_max": "2G"},
@@ -66,7 +67,8 @@ def test_a_variable_of_the_same_name_redirects_nothing(library: Library) -> None
 
 def test_a_default_may_use_the_targets_variables(library: Library) -> None:
     plan = compile_for(library.playbook("recover.service-restart"), {}, unit="web", health_url="http://h/")
-    assert plan.targets[0].steps[0].args["unit"] == "web"
+    step = next(step for step in plan.targets[0].steps if step.operation == "systemd.restart")
+    assert step.args["unit"] == "web"
 
 
 def test_when_decides_about_a_step(library: Library) -> None:
