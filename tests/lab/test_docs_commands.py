@@ -1,0 +1,22 @@
+"""The documentation's commands that need the practice fleet are run on it, page by page, in the order of the page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from crashcart.lab import Lab
+from tests.documented import CHECKOUT, How, Place, shell_blocks
+
+pytestmark = pytest.mark.lab
+
+BLOCKS = shell_blocks(How.LAB)
+
+
+@pytest.mark.parametrize("page", sorted({block.page for block in BLOCKS}), ids=lambda page: str(page.relative_to(CHECKOUT)))
+def test_a_page_s_commands_work_as_they_are_shown(page: Path, lab: Lab, tmp_path: Path) -> None:
+    place = Place(page, tmp_path / "checkout", "source: lab\n")
+    for block in (block for block in BLOCKS if block.page == page):
+        done = place.run(block.script)
+        assert done.returncode == 0, f"{block.where}\n{done.stdout}"
