@@ -13,6 +13,7 @@ from crashcart.cli.approving import Approving
 from crashcart.cli.flags import Request
 from crashcart.cli.house import House
 from crashcart.cli.performance import Ended, Performance, Stage
+from crashcart.cli.stamping import stamp_note
 from crashcart.engine.rollout import Consent
 from crashcart.engine.targetrun import TargetRun
 from crashcart.errors import BadInput
@@ -20,11 +21,12 @@ from crashcart.inventory import Inventory, select
 from crashcart.inventory.peers import peers_of
 from crashcart.journal.claims import target_key
 from crashcart.journal.owed import Marks
-from crashcart.journal.undos import in_another_run
+from crashcart.journal.undos import before_another_run
 from crashcart.plan import Options, OwedUndo, Plan
 from crashcart.playbooks.compile import Compiler
 from crashcart.playbooks.schema import Playbook
 from crashcart.reports.folder import check_report_folder
+from crashcart.reports.wishes import Wish, wishes_text
 from crashcart.results import Mode
 from crashcart.safety.budget import budget_of
 from crashcart.safety.consent import Needed, ask_consent, check_answers, needed_consent
@@ -50,6 +52,7 @@ class Execution:
         selection = select(inventory, self._request.hosts)
         if not self._stage.quiet:
             say_notes(inventory.notes)
+            self._say_undrilled(playbook.name)
         if self._request.report:
             check_report_folder(self._request.report)
         plan = self._plan(Compiler(playbook, given, inventory.left_out), inventory, selection, playbook)
@@ -67,6 +70,11 @@ class Execution:
         if self._request.plan:
             approving.write(self._request.plan, ended.verdicts)
         return ended
+
+    def _say_undrilled(self, playbook: str) -> None:
+        if not self._request.options.break_glass:
+            note = stamp_note(self._house, playbook)
+            say_notes([note] if note else [])
 
     def _perform(self, plan: Plan, consent: Consent, password: Secret | None) -> Ended:
         connector = TargetConnector(accept_new_host_keys=self._request.accept_new_host_keys, become_password=password)
@@ -89,7 +97,7 @@ class Execution:
         options, house = self._request.options, self._house
 
         def consent(ready: Sequence[TargetRun]) -> None:
-            approving.check_same(run.wish for run in ready if run.wish)
+            approving.check_same(wish for run in ready for wish in run.wishes)
             consent_to(ready, needed, options, house)
 
         return consent
@@ -109,7 +117,7 @@ def with_owed(plan: Plan, marks: Marks) -> Plan:
 
 
 def _owed(target: Target, marks: Marks) -> tuple[OwedUndo, ...]:
-    return tuple(in_another_run(owed) for owed in marks.owed(target_key(target), target.name))
+    return tuple(before_another_run(owed) for owed in marks.owed(target_key(target), target.name))
 
 
 def check_distinct(plan: Plan) -> None:
@@ -137,8 +145,9 @@ def check_guards(plan: Plan) -> None:
 def consent_to(ready: Sequence[TargetRun], needed: Needed, options: Options, house: House) -> None:
     """Show what the ready targets want and have it confirmed, where something needs it. Raises ``Refused``."""
     check_freeze([run.plan.target for run in ready], house.clock.now(), options)
-    wishes = [f"  {run.name}: {run.wanted.summary}" for run in ready if run.wanted]
-    ask_consent(needed, options, "\n".join(wishes), house.ask)
+    acts = ((run.name, wish.action) for run in ready for wish in run.wishes)
+    wishes = [Wish(name, act.summary, act.undo.summary if act.undo else "") for name, act in acts]
+    ask_consent(needed, options, wishes_text(wishes), house.ask)
 
 
 def say_notes(notes: Sequence[str]) -> None:

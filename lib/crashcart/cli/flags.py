@@ -36,9 +36,9 @@ COMMON = (
     Flag("forks", "how many targets at a time (default: 32)"),
     Flag("serial", "batch sizes such as 1,25%,100%; the last one repeats"),
     Flag("max_failures", "stop when more targets than this fail: a count or a percentage"),
-    Flag("deadline", "time for the whole run (default: 15m)"),
+    Flag("deadline", "time for the whole run (default: the playbook's own, else 15m)"),
     OUTPUT,
-    Flag("report", "folder to write junit.xml and summary.md to"),
+    Flag("report", "folder to write report.html, junit.xml and summary.md to"),
     Flag("reason", "why this is done; required for protected groups"),
     Flag("incident", "incident that this belongs to"),
     Flag("yes", "confirm without being asked", switch=True),
@@ -83,8 +83,10 @@ class Request(msgspec.Struct, frozen=True):
         )
 
 
-def parse_request(values: Mapping[str, Any], *, dry: bool) -> Request:
-    """Type the common flags. Raises ``BadInput`` naming the flag."""
+def parse_request(values: Mapping[str, Any], *, dry: bool, deadline: str = "") -> Request:
+    """Type the common flags. Raises ``BadInput`` naming the flag. ``deadline`` is the playbook's own, if it has one."""
+    if deadline and values.get("deadline") is None:
+        values = {**values, "deadline": deadline}
     _require_hosts(values)
     if values.get("plan") and values.get("approved"):
         raise BadInput("--plan writes a plan and --approved runs one", hint="leave one of them out")

@@ -9,12 +9,14 @@ from invoke import Collection, Task
 
 from crashcart.cli.approvals import approve_task, sign_off_task
 from crashcart.cli.development import development_tasks
+from crashcart.cli.drills import drill_tasks
+from crashcart.cli.faults import fault_tasks
 from crashcart.cli.house import House
 from crashcart.cli.inventory import inventory_tasks
 from crashcart.cli.lab import lab_tasks
 from crashcart.cli.playbook import playbook_task
-from crashcart.cli.program import tame_invoke
 from crashcart.cli.runs import runs_tasks
+from crashcart.cli.taming import tame_invoke
 
 
 def build_namespace(playbooks: Path | None, checkout: Path | None = None) -> Collection:
@@ -23,7 +25,8 @@ def build_namespace(playbooks: Path | None, checkout: Path | None = None) -> Col
     house = House(playbooks, checkout)
     root = Collection()
     groups: dict[str, list[Task[Any]]] = {
-        "lab": lab_tasks(),
+        "drill": drill_tasks(house),
+        "lab": [*lab_tasks(), *fault_tasks()],
         "inventory": inventory_tasks(house),
         "runs": [*runs_tasks(house), approve_task(house), sign_off_task(house)],
     }

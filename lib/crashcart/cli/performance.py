@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterable
+from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
 
@@ -14,14 +14,16 @@ import msgspec
 
 from crashcart.cli.ending import write_document
 from crashcart.cli.house import House
+from crashcart.cli.locking import locked
+from crashcart.cli.shipping import Shipper
 from crashcart.engine.actguard import Budgets, Guards, Leases
 from crashcart.engine.evidence import EvidenceStore
 from crashcart.engine.guard import ActGuard, Unguarded
 from crashcart.engine.headcount import Headcount
 from crashcart.engine.rollout import UNDO_TIME, Consent, Guarding
 from crashcart.engine.run import Past, Run, Verdicts
+from crashcart.engine.sharedlock import SharedLock, UnderLock
 from crashcart.events import RunResumed, RunStarted, Stream
-from crashcart.journal.claims import About, Claims, target_key
 from crashcart.journal.folder import RunFolder, new_run_id
 from crashcart.journal.recall import PastRun
 from crashcart.journal.spending import Ledger
@@ -30,7 +32,7 @@ from crashcart.reports.console import make_console
 from crashcart.reports.document import replay
 from crashcart.reports.folder import write_reports
 from crashcart.reports.github import is_github, tell_github
-from crashcart.results import Evidence, Mode
+from crashcart.results import EXIT_INTERRUPTED, Evidence, Mode
 from crashcart.safety.lease import Lease
 from crashcart.secrets import Redactor, Secret, secrets_in
 from crashcart.transports.connect import TargetConnector
@@ -82,34 +84,41 @@ class Performance:
     def begin(self, plan: Plan, options: Options, consent: Consent) -> Ended:
         """Perform a plan for the first time. Raises ``Refused`` before anything is contacted."""
         house = self._house
+        # A reason is shown to whoever is kept out, and shipped; the plan, which a resume works from, masks its own secrets.
+        options = Redactor([*self._secrets, *secrets_in(plan)]).record(options)
         first = RunStarted(new_run_id(house.clock), house.actor, plan, options, version("crashcart"))
         self._connect.name_run(house.actor, first.run)
+        shipper = Shipper(house, self._connect, plan)
         # The folder is made under the locks: a run that may not begin leaves none.
-        with self._locked(first.run, plan, options), closing(RunFolder.create(house.runs, first, house.clock)) as folder:
-            return self._perform(first, folder, consent)
+        with locked(house, self._connect, first, self._tell) as lock:
+            shipper.owe(first.run)
+            with closing(RunFolder.create(house.runs, first, house.clock)) as folder:
+                ended = self._perform(first, folder, consent, lock)
+        self._ship(shipper, ended)
+        return ended
 
     def go_on(self, past: PastRun, folder: RunFolder, consent: Consent) -> Ended:
         """Perform the rest of a run that was killed or interrupted. Raises ``Refused`` while others have its targets."""
         first = past.started
         self._connect.name_run(self._house.actor, first.run)
-        with closing(folder), self._locked(first.run, first.plan, first.options):
-            return self._perform(first, folder, consent, past)
+        shipper = Shipper(self._house, self._connect, first.plan)
+        with closing(folder), locked(self._house, self._connect, first, self._tell) as lock:
+            shipper.owe(first.run)
+            ended = self._perform(first, folder, consent, lock, past)
+        self._ship(shipper, ended)
+        return ended
 
-    @contextmanager
-    def _locked(self, run: str, plan: Plan, options: Options) -> Iterator[None]:
-        """Hold the targets' local locks, where the run may act. Raises ``Refused`` with who holds one."""
-        if plan.read_only or options.mode is Mode.CHECK:
-            yield
-            return
-        keys = [(target_key(target.target), target.target.name) for target in plan.targets if not target.skip]
-        about = About(self._house.actor, plan.playbook, options.reason, options.incident)
-        held = Claims(self._house.runs.parent / "locks", self._house.clock).take(run, keys, about)
-        try:
-            yield
-        finally:
-            held.release()
+    def _ship(self, shipper: Shipper, ended: Ended) -> None:
+        """Ship the run; one that was interrupted has no time for others."""
+        shipper.ship(ended.run, quiet=self._stage.quiet, others=ended.exit_code != EXIT_INTERRUPTED)
 
-    def _perform(self, first: RunStarted, folder: RunFolder, consent: Consent, past: PastRun | None = None) -> Ended:
+    def _tell(self, note: str) -> None:
+        if not self._stage.quiet:
+            print(f"note: {note}", file=sys.stderr, flush=True)
+
+    def _perform(
+        self, first: RunStarted, folder: RunFolder, consent: Consent, lock: SharedLock | None, past: PastRun | None = None
+    ) -> Ended:
         house = self._house
         out = sys.stderr if self._stage.as_json else sys.stdout
         console = make_console(
@@ -122,15 +131,26 @@ class Performance:
         try:
             if past:
                 stream.emit(RunResumed(house.actor))
-            run = self._run(first, RedactedEvidence(folder, redactor), stream, consent, past)
+            for event in lock.events if lock else ():
+                stream.emit(event)
+            run = self._run(first, RedactedEvidence(folder, redactor), stream, consent, lock, past)
             verdicts = run.execute()
         finally:
             console.close()
         self._report(folder)
         return Ended(verdicts, first.run)
 
-    def _run(self, first: RunStarted, store: EvidenceStore, stream: Stream, consent: Consent, past: PastRun | None) -> Run:
+    def _run(
+        self,
+        first: RunStarted,
+        store: EvidenceStore,
+        stream: Stream,
+        consent: Consent,
+        lock: SharedLock | None,
+        past: PastRun | None,
+    ) -> Run:
         plan, options, house = first.plan, first.options, self._house
+        act = self._act_guard(first, past)
         return Run(
             plan,
             options,
@@ -138,10 +158,10 @@ class Performance:
             record=store,
             stream=stream,
             clock=house.clock,
-            guarding=Guarding(consent, Headcount(plan, self._connect), self._act_guard(first, past)),
+            guarding=Guarding(consent, Headcount(plan, self._connect), UnderLock(lock, act, stream.emit) if lock else act),
             marks=house.marks,
             run=first.run,
-            past=Past(past.recall(), past.begun()) if past else None,
+            past=Past(past.recall(), past.begun(), past.changed()) if past else None,
             grace=GRACE_WATCHED if house.interactive else GRACE_ALONE,
         )
 
@@ -177,6 +197,12 @@ class Performance:
             write_document(replay(past))
 
 
-def print_document(journal: Path) -> None:
-    """Print a run's JSON document, from what its journal says: so ``runs.show`` prints the same."""
-    write_document(replay(PastRun.read(journal)))
+def print_document(journal: Path, *, unshipped: str = "") -> None:
+    """Print a run's JSON document, from what its journal says: so ``runs.show`` prints the same.
+
+    Why a run is not in its audit is no part of its journal; it is added where there is something to say.
+    """
+    document = replay(PastRun.read(journal))
+    if unshipped:
+        document["run"]["unshipped"] = unshipped
+    write_document(document)

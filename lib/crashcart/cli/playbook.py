@@ -42,6 +42,6 @@ def _run(house: House, name: str, values: dict[str, Any], *, dry: bool) -> int:
         from crashcart.cli.drill import run_drill
 
         return run_drill(house, found, values, dry=dry)
-    request = parse_request(values, dry=dry)
+    request = parse_request(values, dry=dry, deadline=found.deadline)
     given = {param: values[param] for param in found.params if values.get(param) not in {None, False}}
     return Execution(house, request).run(found, given).exit_code

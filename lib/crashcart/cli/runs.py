@@ -16,6 +16,7 @@ from crashcart.errors import BadInput
 RUN = Flag("run", "a run's id, 'last', or the path of its journal")
 
 
+REPORT = Flag("report", "file (.html, .md, .xml) or folder to write to (default: report.html in the run's own folder)")
 TO_REVIEW = Flag("to_review", "only break-glass runs that nobody has signed off yet", switch=True)
 
 
@@ -29,6 +30,10 @@ def runs_tasks(house: House) -> list[Task[Any]]:
         _task(
             "undo", "Take back what a run did, newest first", [*with_run, *UNDO_FLAGS], lambda values: _undo(house, values)
         ),
+        _task(
+            "ship", "Ship a run to its audit, or 'all' that still are to be", with_run, lambda values: _ship(house, values)
+        ),
+        _task("report", "Write the reports of a past run", [RUN, REPORT, OUTPUT], lambda values: _report(house, values)),
         _task("verify", "Check that a journal was not altered", with_run, lambda values: _verify(house, values)),
     ]
 
@@ -41,13 +46,18 @@ def _task(name: str, summary: str, flags: list[Flag], command: Callable[[dict[st
 
 
 def _list(house: House, values: dict[str, Any]) -> int:
+    from crashcart.cli.shipping import marks_of
     from crashcart.journal.folder import EVENTS, run_ids
     from crashcart.journal.reviews import to_review
     from crashcart.journal.summary import summarize_run
 
     as_json = wants_json(values)
     names = [review.run for review in to_review(house.runs.parent, house.runs)] if values.get("to_review") else None
-    found = [summarize_run(house.runs / name / EVENTS) for name in (run_ids(house.runs) if names is None else names)]
+    marks = marks_of(house)
+    found = [
+        summarize_run(house.runs / name / EVENTS, marks.why(name))
+        for name in (run_ids(house.runs) if names is None else names)
+    ]
     nothing = f"no runs in {house.runs}" if names is None else "no runs to review"
     text = "\n".join(summary.text for summary in found) or nothing
     print(to_json({"schema": 1, "runs": found}) if as_json else text)
@@ -56,17 +66,27 @@ def _list(house: House, values: dict[str, Any]) -> int:
 
 def _show(house: House, values: dict[str, Any]) -> int:
     from crashcart.cli.performance import print_document
+    from crashcart.cli.shipping import unshipped
     from crashcart.journal.folder import find_run
     from crashcart.journal.recall import PastRun
     from crashcart.reports.past import run_text
 
     as_json = wants_json(values)
     journal = find_run(house.runs, _named(values))
+    why = unshipped(house, journal)
     if as_json:
-        print_document(journal)
+        print_document(journal, unshipped=why)
     else:
         print(run_text(PastRun.read(journal)))
+        if why:
+            print(f"audit: not shipped: {why}; inv runs.ship {journal.parent.name}")
     return 0
+
+
+def _ship(house: House, values: dict[str, Any]) -> int:
+    from crashcart.cli.shipping import ship_runs
+
+    return ship_runs(house, _named(values), as_json=wants_json(values))
 
 
 def _resume(house: House, values: dict[str, Any]) -> int:
@@ -82,6 +102,14 @@ def _undo(house: House, values: dict[str, Any]) -> int:
 
     journal = find_run(house.runs, _named(values))
     return undo(house, journal, values, as_json=wants_json(values), dry=False)
+
+
+def _report(house: House, values: dict[str, Any]) -> int:
+    from crashcart.cli.reporting import report
+    from crashcart.journal.folder import find_run
+
+    as_json = wants_json(values)
+    return report(find_run(house.runs, _named(values)), values.get("report"), as_json=as_json)
 
 
 def _verify(house: House, values: dict[str, Any]) -> int:

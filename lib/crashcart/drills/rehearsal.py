@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from queue import SimpleQueue
-from typing import Any
 
 import msgspec
 
 from crashcart.clock import Clock
 from crashcart.drills.score import VariantScore
-from crashcart.errors import CrashcartError, LabError, Refused
-from crashcart.lab.faults import CANARY, FAULTS, Fault
+from crashcart.drills.stage import Stage
+from crashcart.errors import CrashcartError, Refused
 from crashcart.playbooks.schema import Drill, VariantSpec
-from crashcart.results import Outcome, TargetResult, Verdict
-from crashcart.targets import Selection, Target
-from crashcart.transports.base import Command, Connector
+from crashcart.results import GOOD, Mode, Outcome, Phase, TargetResult, Verdict
+from crashcart.targets import Selection
 
 NOTICE_WITHIN = 60.0
 """Seconds that a check gets to notice a fault."""
@@ -32,8 +29,8 @@ class PlaybookRun(msgspec.Struct, frozen=True):
     interrupted: bool = False
 
 
-RunPlaybook = Callable[[str, Mapping[str, Any]], PlaybookRun]
-"""Runs a playbook over the drill's targets: (name, parameters)."""
+RunPlaybook = Callable[[str, VariantSpec, Mode], PlaybookRun]
+"""Runs a playbook over the variant's targets, with the variant's parameters and time."""
 
 
 class Stop(CrashcartError):
@@ -60,45 +57,37 @@ def check_drillable(selection: Selection) -> None:
 class Rehearsal:
     """Runs the variants of one drill. The fault is always taken back, also on errors and interrupts."""
 
-    def __init__(
-        self,
-        drill: Drill,
-        selection: Selection,
-        *,
-        run: RunPlaybook,
-        connect: Connector,
-        clock: Clock,
-        say: Callable[[str], None],
-    ) -> None:
-        self._drill, self._targets = drill, selection.targets
-        self._run, self._connect, self._clock, self._say = run, connect, clock, say
+    def __init__(self, drill: Drill, *, run: RunPlaybook, clock: Clock, say: Callable[[str], None]) -> None:
+        self._drill = drill
+        self._run, self._clock, self._say = run, clock, say
 
-    def rehearse(self, name: str) -> VariantScore:
+    def rehearse(self, name: str, stage: Stage) -> VariantScore:
         """Run one variant and score it. Raises ``Interrupted`` when it was stopped from outside."""
         spec = self._drill.variants[name]
-        fault = _find_fault(spec.fault)
-        self._say(f"{name}: {fault.summary}")
+        self._say(f"{name}: {stage.summary(spec)}")
         report = _Report(name, spec.fault)
-        with self._fault_taken_back(fault, report):
+        with self._fault_taken_back(spec, stage, report):
             try:
-                self._variant(spec, fault, report)
+                self._variant(spec, stage, report)
             except Interrupted:
                 raise
             except CrashcartError as error:
                 report.problems.append(error.message)
         return report.score()
 
-    def _variant(self, spec: VariantSpec, fault: Fault, report: _Report) -> None:
+    def _variant(self, spec: VariantSpec, stage: Stage, report: _Report) -> None:
         self._demand(self._is_healthy(spec, report), "steady state: the check is not healthy before the fault")
-        self._everywhere(fault.inject, "inject")
-        before = self._canary()
+        stage.inject(spec)
+        before = stage.canary() if self._drill.collateral else []
         self._notice(spec, report)
-        self._recover(spec, report)
-        self._compare(before, report)
+        self._only_look(spec, stage, report)
+        stage.hinder(spec)
+        self._recover(spec, stage, report)
+        self._compare(before, stage, report)
         if spec.expect == Outcome.CHANGED:
             again = self._is_healthy(spec, report)
             self._demand(again, "steady state: the check is not healthy after the recovery")
-            self._second_run(spec, report)
+            self._second_run(spec, stage, report)
 
     def _is_healthy(self, spec: VariantSpec, report: _Report) -> bool:
         return all(result.verdict is Verdict.HEALTHY for result in self._check(spec, report))
@@ -106,15 +95,31 @@ class Rehearsal:
     def _notice(self, spec: VariantSpec, report: _Report) -> None:
         """Run the check until it says of every target that something is wrong."""
         began = self._clock.monotonic()
-        while any(result.verdict not in {Verdict.DEGRADED, Verdict.DOWN} for result in self._check(spec, report)):
+        seen = self._check(spec, report)
+        while spec.check.notices and any(result.verdict not in {Verdict.DEGRADED, Verdict.DOWN} for result in seen):
             if self._clock.monotonic() - began > NOTICE_WITHIN:
                 raise Stop(f"{spec.check.playbook} did not notice the fault within {NOTICE_WITHIN:.0f} s")
             self._clock.wait(SimpleQueue[None](), 0.5, busy=False)
-        report.detected_s = round(self._clock.monotonic() - began, 1)
-        self._say(f"  noticed by {spec.check.playbook} in {report.detected_s} s")
+            seen = self._check(spec, report)
+        report.before = "; ".join(dict.fromkeys(result.message for result in seen if result.message))
+        if spec.check.notices:
+            report.detected_s = round(self._clock.monotonic() - began, 1)
+            self._say(f"  noticed by {spec.check.playbook} in {report.detected_s} s: {report.before}")
 
-    def _recover(self, spec: VariantSpec, report: _Report) -> None:
-        run = self._playbook(self._drill.playbook, spec.params, report)
+    def _only_look(self, spec: VariantSpec, stage: Stage, report: _Report) -> None:
+        """Where writes are counted, see that check mode sends none. It would wait for what is under way, and so end it."""
+        if stage.writes() is None or spec.expect != Outcome.CHANGED:
+            return
+        self._playbook(self._drill.playbook, spec, report, mode=Mode.CHECK)
+        if sent := stage.writes():
+            report.problems.append(f"check mode sent {sent} requests that change something")
+
+    def _recover(self, spec: VariantSpec, stage: Stage, report: _Report) -> None:
+        run = self._playbook(self._drill.playbook, spec, report)
+        report.writes = stage.writes()
+        report.undo = _undone(run.results)
+        if report.writes is not None and spec.writes is not None and report.writes != spec.writes:
+            report.problems.append(f"expected {spec.writes} requests that change something, {report.writes} were sent")
         wrong = [result for result in run.results if result.outcome != spec.expect or spec.message not in result.message]
         if wrong:
             told = "; ".join(f"{result.name} {result.outcome.value}: {result.message}" for result in wrong[:3])
@@ -122,27 +127,32 @@ class Rehearsal:
         report.recovered_s = run.duration_s if spec.expect == Outcome.CHANGED else None
         self._say(f"  {self._drill.playbook}: {spec.expect} as expected, in {run.duration_s:.1f} s")
 
-    def _compare(self, before: list[bytes], report: _Report) -> None:
+    def _compare(self, before: list[bytes], stage: Stage, report: _Report) -> None:
         """Compare what no recovery may touch, byte for byte, where the drill has such a thing."""
         if not self._drill.collateral:
             return
-        same = self._canary() == before
+        same = stage.canary() == before
         report.collateral = "none" if same else "CHANGED"
         if not same:
             report.problems.append("something outside the allow-list was changed")
 
-    def _second_run(self, spec: VariantSpec, report: _Report) -> None:
-        run = self._playbook(self._drill.playbook, spec.params, report)
+    def _second_run(self, spec: VariantSpec, stage: Stage, report: _Report) -> None:
+        run = self._playbook(self._drill.playbook, spec, report)
         report.second_run_changes = sum(result.outcome != Outcome.OK for result in run.results)
         if report.second_run_changes:
             report.problems.append(f"the second run was not a no-op on {report.second_run_changes} targets")
+        if sent := stage.writes():
+            report.problems.append(f"the second run sent {sent} requests that change something")
         self._say(f"  second run: {report.second_run_changes} changes")
 
     def _check(self, spec: VariantSpec, report: _Report) -> Sequence[TargetResult]:
-        return self._playbook(spec.check.playbook, spec.check.params, report, keep=False).results
+        check = msgspec.structs.replace(spec, params=spec.check.params, deadline="")
+        return self._playbook(spec.check.playbook, check, report, keep=False).results
 
-    def _playbook(self, name: str, params: Mapping[str, Any], report: _Report, *, keep: bool = True) -> PlaybookRun:
-        run = self._run(name, params)
+    def _playbook(
+        self, name: str, spec: VariantSpec, report: _Report, *, keep: bool = True, mode: Mode = Mode.APPLY
+    ) -> PlaybookRun:
+        run = self._run(name, spec, mode)
         if keep:
             report.runs.append(run.run)
         if run.interrupted:
@@ -150,41 +160,29 @@ class Rehearsal:
         return run
 
     @contextmanager
-    def _fault_taken_back(self, fault: Fault, report: _Report) -> Iterator[None]:
+    def _fault_taken_back(self, spec: VariantSpec, stage: Stage, report: _Report) -> Iterator[None]:
         try:
             yield
         finally:
             try:
-                self._everywhere(fault.restore, "restore")
+                stage.restore(spec)
             except CrashcartError as error:
+                report.restored = False
                 report.problems.append(f"NOT RESTORED: {error.message}")
                 self._say(f"  NOT RESTORED: {error.message}")
-
-    def _canary(self) -> list[bytes]:
-        return self._everywhere((CANARY,), "canary") if self._drill.collateral else []
-
-    def _everywhere(self, commands: Sequence[Command], what: str) -> list[bytes]:
-        """Run commands on every target in parallel and return what they printed, in the targets' order."""
-        with ThreadPoolExecutor(max_workers=min(32, len(self._targets))) as pool:
-            return list(pool.map(lambda target: self._on(target, commands, what), self._targets))
-
-    def _on(self, target: Target, commands: Sequence[Command], what: str) -> bytes:
-        transport = self._connect(target)
-        printed = b""
-        try:
-            for command in commands:
-                result = transport.run(command)
-                if not result.ok:
-                    raise LabError(f"{what} on {target.name}: {result.ending}")
-                printed += result.stdout.data
-        finally:
-            transport.close()
-        return printed
 
     @staticmethod
     def _demand(holds: bool, problem: str) -> None:
         if not holds:
             raise Stop(problem)
+
+
+def _undone(results: Sequence[TargetResult]) -> str:
+    """Say in a word what became of the acts that were taken back; nothing where none was."""
+    steps = [step for result in results for step in result.steps if step.phase is Phase.UNDO]
+    if not steps:
+        return ""
+    return "verified" if all(step.outcome in GOOD for step in steps) else "owed"
 
 
 class _Report:
@@ -196,6 +194,10 @@ class _Report:
         self.recovered_s: float | None = None
         self.second_run_changes: int | None = None
         self.collateral = ""
+        self.before = ""
+        self.writes: int | None = None
+        self.undo = ""
+        self.restored = True
         self.runs: list[str] = []
         self.problems: list[str] = []
 
@@ -210,10 +212,8 @@ class _Report:
             collateral=self.collateral,
             runs=tuple(self.runs),
             problems=tuple(self.problems),
+            before=self.before,
+            writes=self.writes,
+            undo=self.undo,
+            restored=self.restored,
         )
-
-
-def _find_fault(name: str) -> Fault:
-    if name not in FAULTS:
-        raise LabError(f"unknown fault {name!r}; known are {', '.join(sorted(FAULTS))}")
-    return FAULTS[name]

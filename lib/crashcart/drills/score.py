@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -10,10 +11,16 @@ import msgspec
 from crashcart.results import Outcome, Phase, StepResult, TargetResult
 
 MISSING = "-"
+HEADINGS = ["fault", "detected in", "recovered in", "second run", "writes", "collateral", "undo", "result"]
 
 
 class VariantScore(msgspec.Struct, frozen=True):
-    """One fault of a drill. Times are in seconds; None means that it did not happen."""
+    """One fault of a drill. Times are in seconds; None means that it did not happen.
+
+    ``before`` is how the targets were after the fault and before the recovery, in the check's words. ``writes`` counts the
+    requests of the recovery that may have changed something. ``undo`` says what became of acts that were taken back.
+    ``restored`` is false where the fault itself could not be taken out again.
+    """
 
     variant: str
     fault: str
@@ -24,6 +31,10 @@ class VariantScore(msgspec.Struct, frozen=True):
     collateral: str = ""
     runs: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+    before: str = ""
+    writes: int | None = None
+    undo: str = ""
+    restored: bool = True
 
 
 class DrillScore(msgspec.Struct, frozen=True):
@@ -35,6 +46,7 @@ class DrillScore(msgspec.Struct, frozen=True):
     targets: tuple[str, ...]
     variants: tuple[VariantScore, ...]
     version: str
+    in_lab: bool = True
     schema: int = 1
 
     @property
@@ -66,8 +78,13 @@ def store(score: DrillScore, folder: Path) -> Path:
 
 def table(score: DrillScore) -> list[list[str]]:
     """Return the score as rows of text, the first one the headings."""
-    headings = ["fault", "detected in", "recovered in", "second run", "collateral", "result"]
-    return [headings, *(_row(variant) for variant in score.variants)]
+    return [HEADINGS, *(_row(variant) for variant in score.variants)]
+
+
+def overview(scores: Sequence[DrillScore]) -> list[list[str]]:
+    """Return several scores as rows of text, the first one the headings."""
+    rows = [[f"{score.drill} {row[0]}", *row[1:]] for score in scores for row in table(score)[1:]]
+    return [HEADINGS, *rows]
 
 
 def _row(variant: VariantScore) -> list[str]:
@@ -76,7 +93,9 @@ def _row(variant: VariantScore) -> list[str]:
         _seconds(variant.detected_s),
         _seconds(variant.recovered_s),
         MISSING if variant.second_run_changes is None else f"{variant.second_run_changes} changes",
+        MISSING if variant.writes is None else str(variant.writes),
         variant.collateral or MISSING,
+        variant.undo or MISSING,
         "passed" if variant.passed else "FAILED",
     ]
 

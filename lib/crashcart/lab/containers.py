@@ -15,16 +15,23 @@ from crashcart.lab.folder import Folder
 from crashcart.lab.recipe import INIT, Recipe, pack
 
 ADDRESS = "127.0.0.1"
+WEB = 8000
+"""Where the practice service listens."""
+
 _ATTEMPTS = 3
 
 
 class Container(msgspec.Struct, frozen=True):
-    """One container of a lab, made or half made. ``port`` is where its sshd is published on the loopback address."""
+    """One container of a lab, made or half made.
+
+    ``port`` is where its sshd is published on the loopback address, ``web_port`` where its practice service is.
+    """
 
     id: str
     host: str
     running: bool
     port: int
+    web_port: int
     recipe: str
 
     @property
@@ -45,16 +52,17 @@ def find_containers(engine: Engine, folder: Folder) -> list[Container]:
     return sorted((_container(one) for one in described), key=lambda one: one.number)
 
 
-def create_host(engine: Engine, folder: Folder, recipe: Recipe, host: str, port: int) -> Container:
-    """Make and boot one host on a port, or on another one when somebody else took it in the meantime."""
+def create_host(engine: Engine, folder: Folder, recipe: Recipe, host: str, ports: tuple[int, int]) -> Container:
+    """Make and boot one host on ports (ssh, http), or on other ones when somebody else took one in the meantime."""
     for attempt in range(_ATTEMPTS):
         try:
-            return _create(engine, folder, recipe, host, port)
+            return _create(engine, folder, recipe, host, *ports)
         except LabError as error:
             remove_containers(engine, [one for one in find_containers(engine, folder) if one.host == host])
             if not _taken(error) or attempt == _ATTEMPTS - 1:
                 raise
-            (port,) = free_ports(1)
+            first, second = free_ports(2)
+            ports = first, second
     raise LabError(f"{host}: no free port")
 
 
@@ -73,16 +81,17 @@ def free_ports(count: int) -> list[int]:
         return [one.getsockname()[1] for one in sockets]
 
 
-def _create(engine: Engine, folder: Folder, recipe: Recipe, host: str, port: int) -> Container:
+def _create(engine: Engine, folder: Folder, recipe: Recipe, host: str, port: int, web_port: int) -> Container:
     """Create, put the keys in place, and only then boot: sshd never runs with any other key."""
     labels = (*_lab_labels(folder), f"crashcart.host={host}", f"crashcart.recipe={recipe.digest}")
     named = (f"--name={_name(folder, host)}", f"--hostname={host}", *(f"--label={label}" for label in labels))
-    shape = (f"--publish={ADDRESS}:{port}:22", "--pull=never", "--stop-signal=SIGRTMIN+3")
+    published = (f"--publish={ADDRESS}:{port}:22", f"--publish={ADDRESS}:{web_port}:{WEB}")
+    shape = (*published, "--pull=never", "--stop-signal=SIGRTMIN+3")
     made = engine.ask("create", *named, *shape, *engine.boot_flags, recipe.image, INIT, timeout=60.0)
     identity = made.decode().split()[-1]
     engine.ask("cp", "-", f"{identity}:/", stdin=_keys(folder, host))
     engine.ask("start", identity, timeout=60.0)
-    return Container(identity, host, running=True, port=port, recipe=recipe.digest)
+    return Container(identity, host, running=True, port=port, web_port=web_port, recipe=recipe.digest)
 
 
 def _taken(error: LabError) -> bool:
@@ -114,11 +123,18 @@ def _name(folder: Folder, host: str) -> str:
 
 def _container(described: dict[str, Any]) -> Container:
     labels = described["Config"]["Labels"]
-    bindings = (described["HostConfig"].get("PortBindings") or {}).get("22/tcp") or [{}]
+    bindings = described["HostConfig"].get("PortBindings") or {}
     return Container(
         id=described["Id"],
         host=labels.get("crashcart.host", ""),
         running=described["State"]["Status"] == "running",
-        port=int(bindings[0].get("HostPort") or 0),
+        port=_published(bindings, 22),
+        web_port=_published(bindings, WEB),
         recipe=labels.get("crashcart.recipe", ""),
     )
+
+
+def _published(bindings: dict[str, Any], port: int) -> int:
+    """Tell where a port of the container is published; 0 is nowhere."""
+    bound = bindings.get(f"{port}/tcp") or [{}]
+    return int(bound[0].get("HostPort") or 0)

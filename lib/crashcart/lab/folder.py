@@ -42,6 +42,11 @@ class Folder(msgspec.Struct, frozen=True):
         """The generated Ansible inventory."""
         return self.path / "inventory.yml"
 
+    @property
+    def aws(self) -> Path:
+        """What the AWS emulator writes: where it is, its requests, its log."""
+        return self.path / "aws"
+
     def host_key(self, host: str) -> Path:
         """The private host key of one host; kept from one life of the host to the next."""
         return self.path / "host_keys" / host

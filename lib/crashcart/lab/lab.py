@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
 from crashcart.errors import BadInput, LabError
+from crashcart.lab.aws.compute_seed import LabInstance
+from crashcart.lab.aws.emulator import AwsEmulator
 from crashcart.lab.containers import ADDRESS, Container, create_host, find_containers, free_ports, remove_containers
 from crashcart.lab.engine import Engine, working_engines
 from crashcart.lab.folder import Folder, open_folder
 from crashcart.lab.image import ensure_image
-from crashcart.lab.inventory import inventory_text
+from crashcart.lab.inventory import Account, inventory_text
 from crashcart.lab.keys import ensure_keys, known_hosts_text
 from crashcart.lab.packages import install, installable
 from crashcart.lab.probes import answers_ssh, wait_until_booted
@@ -18,6 +20,9 @@ from crashcart.lab.recipe import Recipe, load_recipe
 from crashcart.lab.status import HostStatus, LabStatus, look_at, notes_on
 
 Progress = Callable[[str], None]
+Ports = tuple[int, int]
+"""Where a host is published on the loopback address: its sshd, and its practice service."""
+
 MOST_HOSTS = 64
 _AT_A_TIME = 8
 _PATIENCE = 10.0
@@ -28,6 +33,7 @@ class Lab:
 
     def __init__(self, folder: Folder, engines: Callable[[], list[Engine]] = working_engines) -> None:
         self.folder = folder
+        self.aws = AwsEmulator(folder.aws)
         self._engines = engines
 
     @classmethod
@@ -46,25 +52,35 @@ class Lab:
         with self.folder.locked(progress) as lock:
             engine, recipe = self._engine() or _install_engine(self._engine, progress), load_recipe()
             engine.demand_systemd()
+            starts = self.aws.start()
             ensure_image(engine, recipe, self.folder, lock, progress)
             self._converge(engine, recipe, count, progress)
+            self._complete_aws(engine, progress)
+            if starts:
+                progress(self.aws.status().text)
         return self._status(engine)
 
     def reset(self, progress: Progress = lambda _line: None) -> LabStatus:
-        """Make every host of the lab anew, under the same names, ports and keys."""
+        """Make every host of the lab anew, under the same names, ports and keys, and begin its AWS account anew."""
         with self.folder.locked(progress) as lock:
             engine, recipe = self._engine(), load_recipe()
             found = find_containers(engine, self.folder) if engine else []
             if not engine or not found:
                 raise LabError(f"lab {self.folder.name!r} is down", hint="inv lab.up")
             ensure_image(engine, recipe, self.folder, lock, progress)
+            self.aws.start()
             remove_containers(engine, found)
-            self._make(engine, recipe, {one.host: one.port for one in found}, progress)
+            self._make(engine, recipe, {one.host: (one.port, one.web_port) for one in found}, progress)
+            if self.aws.ready().running:
+                self.aws.reset()
+            self._complete_aws(engine, progress)
         return self._status(engine)
 
     def down(self, progress: Progress = lambda _line: None) -> LabStatus:
-        """Remove every host, with its disk. Keys and the image stay, so that the next ``up`` is fast."""
+        """Remove every host, with its disk, and stop AWS. Keys and the image stay, so that the next ``up`` is fast."""
         with self.folder.locked(progress):
+            if self.aws.stop():
+                progress("aws is stopped")
             for engine in self._engines():
                 found = find_containers(engine, self.folder)
                 remove_containers(engine, found)
@@ -88,6 +104,7 @@ class Lab:
             image=load_recipe().image,
             hosts=hosts,
             notes=notes,
+            aws=self.aws.status(),
         )
 
     def _engine(self) -> Engine | None:
@@ -106,8 +123,9 @@ class Lab:
             progress(f"{one.host} is removed: {fault}")
         remove_containers(engine, list(broken))
         present = {one.host for one in found if one not in broken}
-        ports = {one.host: one.port for one in broken}
-        self._make(engine, recipe, {host: ports.get(host, 0) for host in host_names(count) if host not in present}, progress)
+        old = {one.host: (one.port, one.web_port) for one in broken}
+        missing = [host for host in host_names(count) if host not in present]
+        self._make(engine, recipe, {host: old.get(host, (0, 0)) for host in missing}, progress)
 
     def _why_unfit(self, one: Container, recipe: Recipe) -> str:
         """Say why a container may not stay, or nothing."""
@@ -118,16 +136,18 @@ class Lab:
             return "it is of another recipe"
         if not all(key.exists() for key in keys):
             return "its keys are lost"
+        if not one.web_port:
+            return "its service is not published"
         return "" if answers_ssh(one.port, within=_PATIENCE) else "its sshd does not answer"
 
-    def _make(self, engine: Engine, recipe: Recipe, ports: dict[str, int], progress: Progress) -> None:
-        """Make hosts in parallel, each on its port (0 is any); publish what runs, even when one of them failed."""
+    def _make(self, engine: Engine, recipe: Recipe, ports: dict[str, Ports], progress: Progress) -> None:
+        """Make hosts in parallel, each on its ports (0 is any); publish what runs, even when one of them failed."""
         ensure_keys(engine, recipe.image, self.folder, list(ports))
-        spare = iter(free_ports(len(ports)))
+        spare = iter(free_ports(2 * len(ports)))
         with ThreadPoolExecutor(_AT_A_TIME) as pool:
             jobs = {
-                pool.submit(_boot, engine, self.folder, recipe, host, port or next(spare)): host
-                for host, port in ports.items()
+                pool.submit(_boot, engine, self.folder, recipe, host, (ssh or next(spare), web or next(spare))): host
+                for host, (ssh, web) in ports.items()
             }
             for job in as_completed(jobs):
                 progress(f"{jobs[job]} failed" if job.exception() else f"{jobs[job]} is up")
@@ -135,11 +155,26 @@ class Lab:
         for job in jobs:
             job.result()
 
+    def _complete_aws(self, engine: Engine, progress: Progress) -> None:
+        """Make every host an instance of the emulator, and tell the inventory. Without it, hosts are of use all the same."""
+        status = self.aws.ready()
+        if not status.running:
+            progress(f"aws is left out: {status.note}")
+            return
+        containers = [one for one in find_containers(engine, self.folder) if one.running]
+        self.aws.add_hosts([_instance(one) for one in containers])
+        self._publish(containers)
+
     def _publish(self, containers: Iterable[Container]) -> None:
         """Write down where the hosts are, for ssh and for the inventory."""
         ports = {one.host: one.port for one in containers if one.running}
         self.folder.write(self.folder.known_hosts, known_hosts_text(self.folder, ADDRESS, ports).encode())
-        self.folder.write(self.folder.inventory, inventory_text(self.folder, ADDRESS, ports).encode())
+        self.folder.write(self.folder.inventory, inventory_text(self.folder, ADDRESS, ports, self._account()).encode())
+
+    def _account(self) -> Account | None:
+        """What the inventory says of AWS, while it is there."""
+        url = self.aws.status().url
+        return Account(url, self.aws.add_hosts()) if url else None
 
 
 _HOW_TO_INSTALL = "install podman or docker, or run as root on Debian or Ubuntu, where `inv lab.up` installs podman"
@@ -150,8 +185,13 @@ def host_names(count: int) -> list[str]:
     return [f"lab{number}" for number in range(1, count + 1)]
 
 
-def _boot(engine: Engine, folder: Folder, recipe: Recipe, host: str, port: int) -> None:
-    container = create_host(engine, folder, recipe, host, port)
+def _instance(one: Container) -> LabInstance:
+    """A host as an EC2 instance: the emulated load balancer asks its practice service, really."""
+    return LabInstance(one.host, f"http://{ADDRESS}:{one.web_port}/health")
+
+
+def _boot(engine: Engine, folder: Folder, recipe: Recipe, host: str, ports: Ports) -> None:
+    container = create_host(engine, folder, recipe, host, ports)
     wait_until_booted(engine, container)
     if not answers_ssh(container.port, within=_PATIENCE):
         raise LabError(f"{host} has booted, but its sshd does not answer on {ADDRESS}:{container.port}")

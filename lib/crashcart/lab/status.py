@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from crashcart.lab.aws.emulator import AwsStatus
 from crashcart.lab.containers import ADDRESS, Container
 from crashcart.lab.engine import Engine
 from crashcart.lab.probes import answers_ssh, look_inside
@@ -39,6 +40,7 @@ class LabStatus(msgspec.Struct, frozen=True):
     image: str
     hosts: tuple[HostStatus, ...] = ()
     notes: tuple[str, ...] = ()
+    aws: AwsStatus = AwsStatus()
 
     @property
     def up(self) -> bool:
@@ -48,10 +50,11 @@ class LabStatus(msgspec.Struct, frozen=True):
     @property
     def text(self) -> str:
         """The lab in a few lines."""
+        aws = (self.aws.text,) if self.hosts or self.aws.running else ()
         if not self.hosts:
-            return "\n".join((f"lab {self.name!r} is down: inv lab.up", *self.notes))
+            return "\n".join((f"lab {self.name!r} is down: inv lab.up", *aws, *self.notes))
         head = f"lab {self.name!r}: {len(self.hosts)} hosts on {self.engine}, inventory {self.inventory}"
-        return "\n".join((head, *(host.text for host in self.hosts), *self.notes))
+        return "\n".join((head, *(host.text for host in self.hosts), *aws, *self.notes))
 
 
 def look_at(engine: Engine, one: Container) -> HostStatus:

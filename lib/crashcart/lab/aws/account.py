@@ -10,11 +10,14 @@ KEYS = ("AKIALABLABLABLABLABL", "the-lab-takes-any")
 PARTS = ("databases", "caches", "compute")
 """What can be seeded, each by itself."""
 
+HOSTS_GROUP = "lab-hosts"
+"""The target group that the lab's hosts are in."""
+
 RESOURCES = {
     "rds_cluster": ("lab-aurora",),
     "rds_instance": ("lab-db", "lab-db-replica", "lab-db-single"),
     "elasticache_replication_group": ("lab-redis", "lab-redis-cluster"),
     "autoscaling_group": ("lab-asg",),
-    "target_group": ("lab-web", "lab-api", "lab-hosts"),
+    "target_group": ("lab-web", "lab-api", HOSTS_GROUP),
 }
 """What is seeded, by the kind of target that it is."""

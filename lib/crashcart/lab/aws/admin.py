@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from typing import Annotated, Any
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Protocol
 from urllib.parse import parse_qs
 
 import msgspec
@@ -17,6 +17,7 @@ from crashcart.lab.aws.faults import Wanted
 from crashcart.lab.aws.injector import Injector
 from crashcart.lab.aws.replies import Reply, json_reply
 from crashcart.lab.aws.requestlog import RequestLog
+from crashcart.lab.aws.stage import Stage
 from crashcart.lab.aws.world import Condition, World
 
 PREFIX = "/crashcart/"
@@ -24,23 +25,41 @@ Query = dict[str, str]
 
 
 class ResetWish(msgspec.Struct, forbid_unknown_fields=True):
-    """How to begin anew: with which parts of the lab's account; ``hosts`` become EC2 instances.
+    """How to begin anew: with which parts of the lab's account; ``hosts`` become EC2 instances (None: the same as before).
 
     ``behind`` is how many seconds the lab's time begins in the past, for a history before whoever looks on begins.
     """
 
     seed: tuple[str, ...] = PARTS
-    hosts: tuple[LabInstance, ...] = ()
+    hosts: tuple[LabInstance, ...] | None = None
     behind: Annotated[float, msgspec.Meta(ge=0, le=14 * 86400)] = 0.0
+
+
+class SceneWish(msgspec.Struct, forbid_unknown_fields=True):
+    """Which scene to set up, around which resource."""
+
+    name: str
+    resource: str
+
+
+class Account(Protocol):
+    """What can be done with the account as a whole."""
+
+    def reset(self, wish: ResetWish) -> None:
+        """Begin anew."""
+
+    def add_hosts(self, hosts: Sequence[LabInstance]) -> dict[str, str]:
+        """Create the instances of those lab hosts that have none yet; tell the instance of every lab host, by name."""
 
 
 class Admin:
     """Answers the requests below ``/crashcart/``: ``METHOD name`` in a table."""
 
     def __init__(
-        self, world: World, injector: Injector, log: RequestLog, reset: Callable[[ResetWish], None], stop: Callable[[], None]
+        self, world: World, injector: Injector, log: RequestLog, account: Account, stage: Stage, stop: Callable[[], None]
     ) -> None:
-        self._world, self._injector, self._log, self._reset, self._stop = world, injector, log, reset, stop
+        self._world, self._injector, self._log, self._account, self._stop = world, injector, log, account, stop
+        self._stage = stage
         self._doors: dict[str, Callable[[Query, bytes], Any]] = {
             "GET status": self._status,
             "POST clock": self._advance,
@@ -53,6 +72,8 @@ class Admin:
             "GET requests": self._requests,
             "DELETE requests": self._forget,
             "POST reset": self._begin_anew,
+            "POST hosts": self._add_hosts,
+            "POST scenes": self._play,
             "POST shutdown": self._shut_down,
         }
 
@@ -127,7 +148,16 @@ class Admin:
         for part in wish.seed:
             if part not in PARTS:
                 raise BadInput(f"there is no part {part!r} of the account", hint=", ".join(PARTS))
-        self._reset(wish)
+        self._account.reset(wish)
+        return {}
+
+    def _add_hosts(self, _query: Query, body: bytes) -> Any:
+        return self._account.add_hosts(msgspec.json.decode(body or b"[]", type=tuple[LabInstance, ...]))
+
+    def _play(self, _query: Query, body: bytes) -> Any:
+        wanted = msgspec.json.decode(body, type=SceneWish)
+        with self._world.lock:
+            self._stage.play(wanted.name, wanted.resource)
         return {}
 
     def _shut_down(self, _query: Query, _body: bytes) -> Any:

@@ -6,6 +6,7 @@ and reboot stay as instant as moto makes them.
 
 from __future__ import annotations
 
+import os
 import re
 from datetime import datetime
 from typing import Any, ClassVar
@@ -68,6 +69,8 @@ class LabEc2(EC2Response):
 
 def install(world: World) -> None:
     """Put this behaviour into moto: the model of a new instance, and the class that answers the API."""
+    # moto would make 1,300 public images of each region, at every reset; the lab has one of its own.
+    os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
     Instance.world = world
     instances.Instance = Instance  # type: ignore[misc]
     urls.url_paths["{0}/"] = LabEc2.dispatch

@@ -181,6 +181,7 @@ def _cache_cluster(group: LabReplicationGroup, node: dict[str, Any], shows_nodes
     """A node of a replication group as a cache cluster."""
     name = node["cache_cluster_id"]
     status, zone = group.node_status(name), node["preferred_availability_zone"]
+    applied = "pending-reboot" if name in group.await_reboot else "in-sync"
     described: dict[str, Any] = {
         "CacheClusterId": name,
         "CacheClusterStatus": status,
@@ -190,7 +191,7 @@ def _cache_cluster(group: LabReplicationGroup, node: dict[str, Any], shows_nodes
         "PreferredAvailabilityZone": zone,
         "ReplicationGroupId": group.replication_group_id,
         "CacheClusterCreateTime": group.replication_group_create_time,
-        "CacheParameterGroup": {"ParameterApplyStatus": "in-sync", "CacheParameterGroupName": "default.redis7"},
+        "CacheParameterGroup": {"ParameterApplyStatus": applied, "CacheParameterGroupName": "default.redis7"},
         "ARN": group.arn.replace(f"replicationgroup:{group.replication_group_id}", f"cluster:{name}"),
     }
     if shows_nodes:
@@ -200,7 +201,7 @@ def _cache_cluster(group: LabReplicationGroup, node: dict[str, Any], shows_nodes
                 "CacheNodeStatus": "rebooting" if status == REBOOTING else status,
                 "CacheNodeCreateTime": group.replication_group_create_time,
                 "CustomerAvailabilityZone": zone,
-                "ParameterGroupStatus": "in-sync",
+                "ParameterGroupStatus": applied,
             }
         ]
     return described

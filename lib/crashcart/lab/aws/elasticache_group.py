@@ -45,6 +45,7 @@ class LabReplicationGroup(ReplicationGroup):
         self.pending_modified_values: dict[str, Any] = {}
         self.busy_shard = ""
         self.conditions: dict[str, str] = {}
+        self.await_reboot: set[str] = set()
         self.primaries = {
             shard["node_group_id"]: shard["node_group_members"][0]["cache_cluster_id"] for shard in self.node_groups
         }
@@ -115,6 +116,7 @@ class LabReplicationGroup(ReplicationGroup):
 
         def end() -> None:
             self.conditions.pop(name, None)
+            self.await_reboot.discard(name)
             self._tell("cache-cluster", f"Cache node {NODE} restarted", name)
 
         self.world.after(self.world.seconds("elasticache.reboot"), end)
@@ -140,7 +142,8 @@ class LabReplicationGroup(ReplicationGroup):
         if self._is_stuck():
             self.world.after(STUCK_LOOK, lambda: self._promoted(shard, replica))
             return
-        self._move(shard, replica)
+        old = self._move(shard, replica)
+        self.world.after(self.world.seconds("elasticache.recovery"), lambda: self.conditions.pop(old, None))
         self.pending_modified_values.pop("PrimaryClusterId", None)
         shard["status"] = AVAILABLE
         self._settle()

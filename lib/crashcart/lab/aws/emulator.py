@@ -87,7 +87,7 @@ class AwsEmulator:
         command = [sys.executable, "-m", "crashcart.lab.aws.server", "--port", str(port), "--state", str(self._state)]
         with self._log.open("wb") as log:
             self._starting = subprocess.Popen(
-                [*command, "--first", '{"seed": []}'],
+                command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -98,8 +98,8 @@ class AwsEmulator:
         threading.Thread(target=self._starting.wait, daemon=True).start()
         return True
 
-    def ready(self, hosts: Sequence[LabInstance]) -> AwsStatus:
-        """Wait until what ``start`` began serves, and seed it. What goes wrong is said in the status."""
+    def ready(self) -> AwsStatus:
+        """Wait until what ``start`` began serves, with the first state of the account. What goes wrong is in the status."""
         process, self._starting = self._starting, None
         deadline = time.monotonic() + _PATIENCE
         while process and not self.status().running:
@@ -109,31 +109,35 @@ class AwsEmulator:
                 process.wait()
                 return AwsStatus(note=f"the AWS emulator does not start: {self._last_words()}")
             time.sleep(0.05)
-        try:
-            self.reset(hosts)
-        except LabError as error:
-            return AwsStatus(note=f"{error.message}: {self._last_words()}")
         return self.status()
 
-    def reset(self, hosts: Sequence[LabInstance], parts: Collection[str] = PARTS, *, behind: float = 0.0) -> None:
+    def reset(
+        self, hosts: Sequence[LabInstance] | None = None, parts: Collection[str] = PARTS, *, behind: float = 0.0
+    ) -> None:
         """Begin anew: no faults, the first state of the account, an empty log. Raises ``LabError`` when it is down.
 
-        ``behind`` is how many seconds the lab's time begins in the past.
+        Without ``hosts`` the lab hosts are those that it knew before. ``behind`` is how many seconds in the past the lab's
+        time begins.
         """
         self.admin("POST", "reset", {"seed": parts, "hosts": hosts, "behind": behind}, timeout=_RESET)
+
+    def add_hosts(self, hosts: Sequence[LabInstance] = ()) -> dict[str, str]:
+        """Make instances of lab hosts that are new; tell every lab host's instance, by name. Raises ``LabError``."""
+        told: dict[str, str] = self.admin("POST", "hosts", hosts, timeout=_RESET)
+        return told
 
     def stop(self) -> bool:
         """Stop it; tell whether it ran."""
         where = find(self._state)
         if where is None:
             return False
-        told: Any = None
-        with suppress(LabError):
-            told = self._ask(where, "POST", "shutdown", timeout=_ASK)
-            self._wait_until_gone(where)
+        ran = self.status().running
+        with suppress(LabError):  # it may be gone before its answer is
+            self._ask(where, "POST", "shutdown", timeout=_ASK)
+        self._wait_until_gone(where)
         self._end_silent(where)
         forget(self._state)
-        return told is not None
+        return ran
 
     def admin(self, method: str, name: str, body: Any = None, *, timeout: float = _ASK, **query: Any) -> Any:
         """Use the emulator's own API. Raises ``BadInput`` for what it refuses, ``LabError`` when it is down."""

@@ -17,7 +17,7 @@ from typing import Any
 
 from crashcart.clock import SystemClock
 from crashcart.lab.aws.account import KEYS, REGION, ZONES
-from crashcart.lab.aws.compute_seed import LabInstance, seed_compute
+from crashcart.lab.aws.compute_seed import LabInstance, add_hosts, seed_compute
 from crashcart.secrets import Secret
 from crashcart.transports.aws_check import AwsAccess
 from crashcart.transports.aws_gate import InFlight
@@ -50,6 +50,10 @@ class Seeder:
             _seed_caches(self._client("elasticache"))
         if "compute" in parts:
             seed_compute(self._client, hosts)
+
+    def add_hosts(self, hosts: Sequence[LabInstance]) -> dict[str, str]:
+        """Create the instances of those lab hosts that have none yet; tell the instance of every lab host, by name."""
+        return add_hosts(self._client, hosts)
 
     def close(self) -> None:
         """Close its connections."""

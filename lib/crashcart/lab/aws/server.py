@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,12 @@ from werkzeug.serving import BaseWSGIServer, make_server
 
 from crashcart.lab.aws import autoscaling, cloudwatch, ec2, elasticache, elbv2, rds
 from crashcart.lab.aws.admin import Admin, ResetWish
+from crashcart.lab.aws.compute_seed import LabInstance
 from crashcart.lab.aws.front import Front
 from crashcart.lab.aws.injector import Injector
 from crashcart.lab.aws.requestlog import RequestLog
 from crashcart.lab.aws.seed import AGE, Seeder
+from crashcart.lab.aws.stage import Stage
 from crashcart.lab.aws.whereabouts import ADDRESS, Whereabouts, publish
 from crashcart.lab.aws.world import World
 
@@ -48,7 +51,8 @@ class Emulator:
             service.install(self._world)
         self._injector = Injector(self._world)
         self._log = RequestLog(state / "requests.jsonl")
-        admin = Admin(self._world, self._injector, self._log, self.reset, self.stop)
+        self._hosts: tuple[LabInstance, ...] = ()
+        admin = Admin(self._world, self._injector, self._log, self, Stage(self._world), self.stop)
         moto = DomainDispatcherApplication(create_backend_app)
         front = Front(moto, self._world, self._injector, self._log, admin)
         self._server: BaseWSGIServer = make_server(ADDRESS, port, front, threaded=True, request_handler=Handler)
@@ -73,10 +77,17 @@ class Emulator:
             self._injector.reset()
             self._world.reset(behind=AGE + wish.behind)
             moto_api_backend.reset()
-        self._seeder.seed(wish.seed, wish.hosts)
+        self._hosts = self._hosts if wish.hosts is None else wish.hosts
+        self._seeder.seed(wish.seed, self._hosts)
         with self._world.lock:
             self._world.advance(AGE)
             self._log.clear()
+
+    def add_hosts(self, hosts: Sequence[LabInstance]) -> dict[str, str]:
+        """Create the instances of those lab hosts that have none yet; tell the instance of every lab host, by name."""
+        known = {host.name for host in self._hosts}
+        self._hosts += tuple(host for host in hosts if host.name not in known)
+        return self._seeder.add_hosts(hosts)
 
     def stop(self) -> None:
         """Let ``serve`` return."""

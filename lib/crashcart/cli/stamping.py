@@ -1,0 +1,27 @@
+"""The stamps of drills: set after a drill in which every fault was passed, and missed in the banner of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from crashcart.cli.house import House
+from crashcart.drills.score import DrillScore
+from crashcart.drills.stamps import Stamp, digest_of, newest, read_stamps, set_stamp, warning
+
+
+def stamp(house: House, score: DrillScore, folder: Path | None = None) -> None:
+    """Set the stamp of a drill's playbook, if it was passed; beside the scores unless a ``folder`` is given."""
+    if score.passed:
+        digest = digest_of(house.library.entries[score.playbook].file)
+        made = Stamp(score.started, score.version, "lab" if score.in_lab else "live", digest)
+        set_stamp(folder or house.runs.parent / "drills", score.playbook, made)
+
+
+def stamp_note(house: House, playbook: str) -> str:
+    """Say why a playbook cannot be relied on as rehearsed, or nothing; one that has no drill is not spoken of."""
+    drill = f"drill.{playbook.partition('.')[2]}"
+    if drill not in house.library.entries or not playbook.startswith("recover."):
+        return ""
+    file = house.library.entries[playbook].file
+    stamps = newest(read_stamps(file.parents[1]), read_stamps(house.runs.parent / "drills"))
+    return warning(playbook, drill, stamps.get(playbook), house.clock.now(), digest_of(file))
