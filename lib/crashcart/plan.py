@@ -36,7 +36,9 @@ class UndoPolicy(msgspec.Struct, frozen=True):
 class PlannedStep(msgspec.Struct, frozen=True):
     """One operation with its rendered arguments. ``attempts`` bounds tries of one act, ``deadline`` (s) the whole step.
 
-    ``gate`` names an earlier step that must be good; otherwise this one is skipped.
+    ``gate`` names an earlier step that must be good; otherwise this one is skipped. ``when_due`` names a later step that
+    this one prepares: it is done only if that one wants to act. ``when_changed`` names an earlier step that must have
+    changed something.
     """
 
     name: str
@@ -47,6 +49,8 @@ class PlannedStep(msgspec.Struct, frozen=True):
     deadline: float = 300.0
     skip: str = ""
     gate: str = ""
+    when_due: str = ""
+    when_changed: str = ""
     undo: UndoPolicy = UndoPolicy()
 
 

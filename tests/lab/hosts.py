@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import boto3
 import yaml
 
 from crashcart.lab import Lab
@@ -62,6 +63,16 @@ class Host:
     def health(self) -> str:
         """Ask the practice service how it is: its words and the status code, or 000 when it does not answer."""
         return " ".join(self.ssh(HEALTH).stdout.decode().split())
+
+    def balanced(self) -> str:
+        """Ask the emulated load balancer how it sees this host: healthy, initial, draining, unused..."""
+        words = self.variables
+        keys = {name: words[name] for name in ("aws_access_key_id", "aws_secret_access_key")}
+        client = boto3.client("elbv2", region_name=words["aws_region"], endpoint_url=words["aws_endpoint_url"], **keys)
+        group = client.describe_target_groups(Names=[words["target_group"]])["TargetGroups"][0]
+        asked = [{"Id": words["instance_id"]}]
+        told = client.describe_target_health(TargetGroupArn=group["TargetGroupArn"], Targets=asked)
+        return str(told["TargetHealthDescriptions"][0]["TargetHealth"]["State"])
 
     def used(self, what: str = "pcent") -> int:
         """Return the share of /var that is used, in per cent: of bytes (pcent) or of inodes (ipcent)."""

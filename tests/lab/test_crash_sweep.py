@@ -50,7 +50,7 @@ SWEEPS = {
     "recover.service-restart": Sweep(
         fault="service.crash",
         words=("--settle", "1s"),
-        is_well=lambda host: host.health().endswith("200"),
+        is_well=lambda host: host.health().endswith("200") and host.balanced() == "healthy",
         once=starts,
         times=1,
     ),

@@ -23,13 +23,17 @@ sudo find /var/cache/apt/archives -xdev -type f -name '*.deb' -delete"""
 def host(hosts: dict[str, Host]) -> Iterator[Host]:
     """A host in its steady state, and back in it afterwards whatever the test did."""
     host = hosts["lab1"]
-    before = (host.say("sudo find /var /tmp /etc -xdev -not -path '/var/log/journal/*' | sort"), host.say(STATE))
+    before, state = restored(host), host.say(STATE)
     yield host
+    assert restored(host) ^ before == set()
+    assert (host.say(STATE), host.health()) == (state, "ok 200")
+
+
+def restored(host: Host) -> set[str]:
+    """Take every fault out and return the names of all files."""
     for fault in ("disk.full", "service.crash"):  # the disk first: on a full one no service becomes healthy
         host.run(*FAULTS[fault].restore)
-    assert host.health() == "ok 200"
-    after = (host.say("sudo find /var /tmp /etc -xdev -not -path '/var/log/journal/*' | sort"), host.say(STATE))
-    assert after == before
+    return set(host.say("sudo find /var /tmp /etc -xdev -not -path '/var/log/journal/*'").splitlines())
 
 
 def inject_twice(host: Host, name: str) -> None:

@@ -78,17 +78,17 @@ class Leases:
         self._lock = threading.Lock()
 
     def admit(self, attempt: Attempt) -> Session:
-        """Return a session that acts under the lease. Cloud resources have none: their locks are elsewhere."""
-        if attempt.target.kind != "linux":
+        """Return a session that acts under the lease. Calls of a cloud's API need none: their locks are elsewhere."""
+        if not isinstance(attempt.action.call, Command):
             return attempt.transport
         with self._lock:
             self._held.add(attempt.target.name)
         return LeasedTransport(_host(attempt.transport), self._lease, insist=self._insist)
 
     def holds(self, target: Target) -> bool:
-        """Tell whether a lease may have been taken on a target and not given back."""
+        """Tell whether a lease may have been taken on a target and not given back. A resource of a cloud has none."""
         with self._lock:
-            return target.name in self._held
+            return target.kind == "linux" and target.name in self._held
 
     def release(self, target: Target, transport: Session) -> None:
         """Give the host back; one that cannot be asked gets free by itself when the lease runs out."""

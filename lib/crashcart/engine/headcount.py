@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from typing import Any
 
 from crashcart.engine.targetrun import TargetRun
 from crashcart.errors import CrashcartError, Refused
 from crashcart.operations import find_operation
+from crashcart.operations.base import Operation
 from crashcart.plan import Plan, PlannedStep, TargetPlan
 from crashcart.results import Verdict
 from crashcart.safety.capacity import Census, admit
@@ -34,13 +36,19 @@ class Headcount:
     ) -> tuple[list[TargetRun], list[tuple[TargetRun, Refused]]]:
         """Return those of a batch that may be acted on now, and those that may not at all, with the reason."""
         free = [run for run in batch if not _takes_away(run)]
-        groups: dict[tuple[str, str], list[TargetRun]] = {}
+        groups: dict[tuple[str, ...], list[TargetRun]] = {}
         for run in batch:
             if _takes_away(run):
-                groups.setdefault(_group(run.plan.target), []).append(run)
+                groups.setdefault((*_group(run.plan.target), *_counted_by(run)), []).append(run)
         admitted, refused = list(free), []
-        for group, runs in groups.items():
-            census = self._census(group, runs[0].step, everyone)
+        for runs in groups.values():
+            try:
+                census = self._census(runs, everyone)
+            except CrashcartError as error:
+                refused += [
+                    (run, Refused(f"how many serve beside {run.name} is not known: {error.message}")) for run in runs
+                ]
+                continue
             allowed, denied = admit(census, [run.name for run in runs], force=self._force)
             admitted += [run for run in runs if run.name in allowed]
             # What does not fit now gets its turn once those that are under way serve again.
@@ -48,12 +56,33 @@ class Headcount:
                 refused += [(run, Refused(why)) for run in runs for name, why in denied if name == run.name]
         return admitted, refused
 
-    def _census(self, group: tuple[str, str], step: PlannedStep | None, everyone: Sequence[TargetRun]) -> Census:
+    def _census(self, runs: Sequence[TargetRun], everyone: Sequence[TargetRun]) -> Census:
+        group, step = _group(runs[0].plan.target), runs[0].step
         members = [run for run in everyone if _group(run.plan.target) == group and not run.plan.skip]
-        verdicts = {run.name: run.health for run in members}
-        peers = [peer for peer in self._plan.peers if _group(peer.target) == group]
-        verdicts |= self._ask(peers, step.name if step else "")
+        verdicts = self._told(runs, members)
+        if verdicts is None:
+            peers = [peer for peer in self._plan.peers if _group(peer.target) == group]
+            verdicts = {run.name: run.health for run in members} | self._ask(peers, step.name if step else "")
         return Census(group[0], verdicts, self._plan.rollout.min_healthy)
+
+    def _told(self, runs: Sequence[TargetRun], members: Sequence[TargetRun]) -> dict[str, Verdict] | None:
+        """Ask who knows better, such as a load balancer, where there is one; what it does not list does not serve.
+
+        Raises the transport's errors: who cannot count refuses.
+        """
+        counting = _counting(runs[0].plan, runs[0].step)
+        if counting is None:
+            return None
+        operation, wish = counting
+        session = self._connect(operation.subject(runs[0].plan.target, wish))
+        try:
+            told = operation.census(session, wish)
+        finally:
+            session.close()
+        if told is None:
+            return None
+        names = {_member(run.plan, runs[0].step): run.name for run in members}
+        return dict.fromkeys(names.values(), Verdict.DOWN) | {names.get(one, one): how for one, how in told.items()}
 
     def _ask(self, peers: Sequence[TargetPlan], step: str) -> dict[str, Verdict]:
         if not peers:
@@ -78,6 +107,28 @@ class Headcount:
             return Verdict.DOWN
         finally:
             session.close()
+
+
+def _counting(plan: TargetPlan, step: PlannedStep | None) -> tuple[Operation[Any, Any, Any], Any] | None:
+    """Return the operation of a target's step of that name, and its wish."""
+    own = next((own for own in plan.steps if step and own.name == step.name and not own.skip), None)
+    if own is None:
+        return None
+    operation = find_operation(own.operation)
+    return operation, decode(own.args, operation.wish)
+
+
+def _member(plan: TargetPlan, step: PlannedStep | None) -> str:
+    """Return what a target is called by who counts; its own name where that is not known."""
+    counting = _counting(plan, step)
+    return (counting[0].member(counting[1]) if counting else "") or plan.target.name
+
+
+def _counted_by(run: TargetRun) -> tuple[str, ...]:
+    """Say where a target is counted, if not by the engine."""
+    counting = _counting(run.plan, run.step)
+    subject = counting[0].subject(run.plan.target, counting[1]) if counting else run.plan.target
+    return () if subject is run.plan.target else (subject.kind, subject.name)
 
 
 def _group(target: Target) -> tuple[str, str]:

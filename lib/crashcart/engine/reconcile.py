@@ -15,7 +15,7 @@ from crashcart.clock import Clock
 from crashcart.engine.evidence import EvidenceKeeper
 from crashcart.engine.guard import ActGuard, Attempt
 from crashcart.engine.undo import UndoList
-from crashcart.errors import ApiRefused, FactUnreadable, Refused, SudoDenied, TransportError, Unreachable
+from crashcart.errors import ApiRefused, Cancelled, FactUnreadable, Refused, SudoDenied, TransportError, Unreachable
 from crashcart.events import Acted, Decided, Intended, Pinned, Stream
 from crashcart.journal.recall import Recalled
 from crashcart.operations.base import (
@@ -23,6 +23,7 @@ from crashcart.operations.base import (
     Action,
     ActResult,
     Applied,
+    CloudOperation,
     Decision,
     Done,
     Effect,
@@ -38,7 +39,7 @@ from crashcart.operations.base import (
     Wait,
 )
 from crashcart.plan import PlannedStep
-from crashcart.results import Change, Evidence, Outcome, StepResult, Verdict
+from crashcart.results import Change, Evidence, Outcome, Phase, StepResult, Verdict
 from crashcart.retry import Patience
 from crashcart.secrets import encode_secret
 from crashcart.targets import Target
@@ -50,6 +51,9 @@ MAX_LOOKS = 8
 
 INSTANT = 0.001
 """Seconds that are no time: what rounding leaves of a deadline is not waited for."""
+
+SETTLE_LOOKS = 10
+"""Looks within a settle window, at most one a second: what is asked that often may be a service that is throttled."""
 
 HOLD_PAUSE = 2.0
 """Seconds between looks while a target has to stay well."""
@@ -130,6 +134,7 @@ class Reconciler:
         self._changes: list[Change] = []
         self._evidence: list[Evidence] = []
         self._last_decision = ("", "")
+        self._why_not = ""
         self.health = Verdict.UNKNOWN
         if recalled:
             self._recall(recalled)
@@ -145,11 +150,17 @@ class Reconciler:
         except Unreachable as error:
             return self._finish(Outcome.UNREACHABLE, error.message, error.hint)
         except (SudoDenied, ApiRefused) as error:
-            return self._finish(Outcome.FAILED, error.message, error.hint)
+            unseen = Verdict.UNKNOWN if self._operation.reads_only else None
+            return self._finish(Outcome.FAILED, error.message, error.hint, unseen)
         except FactUnreadable as error:
             if error.final:
                 return self._finish(Outcome.UNKNOWN, error.message, error.hint, Verdict.UNKNOWN)
             return self._unless_late(Outcome.UNKNOWN, error.message, self._patience.pause(1), Verdict.UNKNOWN)
+        except Cancelled as error:
+            transport.close()
+            if self._operation.reads_only:  # the run ends, and says so of whoever was only looked at
+                return Again(self._patience.first)
+            return self._unless_late(Outcome.UNREACHABLE, error.message, self._patience.first)
         except TransportError as error:
             transport.close()
             return self._unless_late(Outcome.UNREACHABLE, error.message, self._patience.first)
@@ -199,6 +210,16 @@ class Reconciler:
         return self._memory.pin if self._memory else None
 
     @property
+    def subject(self) -> Target:
+        """Whom the step speaks to."""
+        return self._operation.subject(self._on, self._wish)
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether an act of this step took effect, or may have."""
+        return self._applied or self._doubt is not None
+
+    @property
     def _applied(self) -> bool:
         return bool(self._memory and self._memory.applied)
 
@@ -237,6 +258,7 @@ class Reconciler:
         missing = decision.hold - (now - self._held_since) if self._applied else 0.0
         if missing > INSTANT:
             return Again(min(missing, HOLD_PAUSE))
+        self._evidence.extend(decision.evidence)
         return self._finish(Outcome.CHANGED if self._applied else Outcome.OK, decision.why, verdict=decision.verdict)
 
     def _ready(self, action: Action) -> Turn:
@@ -275,7 +297,7 @@ class Reconciler:
         if action.key in self._acted_from and (once or self._acted_from[action.key] == action.only_if):
             return f"no progress: {action.summary} was applied and changed nothing"
         if self._patience.exhausted(self._tries[action.key], self._elapsed()) and self._tries[action.key]:
-            return f"gave up after {self._tries[action.key]} tries: {self._last_decision[1]}"
+            return f"gave up after {self._tries[action.key]} tries: {action.summary}: {self._why_not}".removesuffix(": ")
         return ""
 
     def _gather(self, transport: Session, action: Action) -> bool:
@@ -318,7 +340,8 @@ class Reconciler:
             case Applied(seen):
                 self._accept(action, seen)
                 return Again(0.0)
-            case NotApplied():
+            case NotApplied(why):
+                self._why_not = why
                 self._withdraw(action)
                 return Again(self._patience.pause(self._tries[action.key]))
             case InDoubt(why):
@@ -343,17 +366,19 @@ class Reconciler:
     def _settle(self, doubt: Doubt, state: Any) -> Turn | None:
         """Find out what became of a doubtful act: None when that is known and the loop may go on.
 
-        A converging act is safe to decide anew, so one look is enough; the others must be seen or ruled out first.
+        A converging act is safe to decide anew, so on a host one look is enough; the others must be seen or ruled out first,
+        and so must all that an API was asked, whose next answers may still show the state before it.
         """
         converging = doubt.action.effect is Effect.CONVERGE
+        shows_at_once = converging and not isinstance(self._operation, CloudOperation)
         unmoved = self._operation.token(state) == doubt.action.only_if
         if self._operation.effect_seen(state, doubt.action) or (converging and not unmoved):
             self._record(doubt.action, Applied())
             self._accept(doubt.action)
             return None
         window = min(self._operation.settle, self._patience.deadline / 3)
-        if not converging and self._clock.monotonic() - doubt.since < window:
-            return Again(min(1.0, window))
+        if not shows_at_once and self._clock.monotonic() - doubt.since < window:
+            return Again(min(max(1.0, window / SETTLE_LOOKS), window))
         if unmoved:
             self._record(doubt.action, NotApplied("nothing had changed at the end of the settle window"))
             self._withdraw(doubt.action)
@@ -369,13 +394,15 @@ class Reconciler:
         return self._clock.monotonic() - (self._started or 0.0)
 
     def _finish(self, outcome: Outcome, message: str, hint: str = "", verdict: Verdict | None = None) -> Finished:
+        if self._operation.reads_only and outcome in {Outcome.UNREACHABLE, Outcome.UNKNOWN, Outcome.REFUSED}:
+            verdict = verdict or Verdict.UNKNOWN  # what could not be asked is neither down nor healthy
         result = StepResult(
             name=self._step.name,
             operation=self._step.operation,
             phase=self._step.phase,
             outcome=outcome,
             message=message,
-            hint=hint.replace("--hosts ...", f"--hosts {self._target}"),  # an operation does not know its target's name
+            hint=_possible(hint, self._step).replace("--hosts ...", f"--hosts {self._target}"),
             verdict=verdict,
             attempts=self._attempts,
             duration_s=round(self._elapsed() if self._started is not None else 0.0, 3),
@@ -396,3 +423,10 @@ class Reconciler:
         if recalled.doubtful:
             self._looks = frozenset(recalled.looks)
             self._doubt = Doubt(recalled.doubtful, self._clock.monotonic(), "the run was interrupted during the act")
+
+
+def _possible(hint: str, step: PlannedStep) -> str:
+    """Leave out of an undo's hint the flags of the operation's own playbook: what takes back is not called with them."""
+    if step.phase is not Phase.UNDO:
+        return hint
+    return "; ".join(part for part in hint.split("; ") if not part.startswith("--"))

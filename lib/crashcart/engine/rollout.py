@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol
 
 import msgspec
@@ -101,15 +102,15 @@ class Rollout:
 
     def _drive(self, runs: Sequence[TargetRun], *, may_act: bool) -> None:
         def turn(run: TargetRun) -> float | None:
-            transport = self._sessions.take(run.plan.target)
+            target = run.plan.target
             try:
-                after = run.turn(transport, may_act=may_act)
-                if run.result:
-                    self._guarding.act.release(run.plan.target, transport)
+                after = run.turn(partial(self._sessions.take, target), may_act=may_act)
+                if run.result and self._guarding.act.holds(target):
+                    self._guarding.act.release(target, self._sessions.take(target))
             finally:
-                self._sessions.rest(run.plan.target)
+                self._sessions.rest(target)
             if run.result:
-                self._sessions.close(run.plan.target)
+                self._sessions.close(target)
             return after
 
         for _ in self._queue.drain(runs, turn, self._until, self._sessions.cancel):
@@ -117,8 +118,8 @@ class Rollout:
 
     def _report_wishes(self, ready: Sequence[TargetRun]) -> None:
         for run in ready:
-            if run.wish:
-                self.wishes.append(run.wish)
+            if run.wanted:
+                self.wishes.extend(run.wishes)
                 run.would()
 
     def _act_in_batches(self, ready: Sequence[TargetRun]) -> None:
@@ -189,8 +190,9 @@ class Rollout:
     def _end_the_rest(self) -> None:
         self._over()
         why = self.stopped.why if self.stopped else "not reached"
+        late = bool(self.stopped and not self.stopped.interrupted)
         for run in self._runs:
-            run.interrupt(why)
+            run.interrupt(why, late=late)
         self._take_back([run for run in self._runs if run.result is None])
         self._release_all()
 

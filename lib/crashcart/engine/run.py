@@ -22,15 +22,19 @@ from crashcart.journal.claims import target_key
 from crashcart.journal.recall import Begun, Recalled
 from crashcart.operations import find_operation
 from crashcart.plan import Options, Plan, PlannedStep, TargetPlan
-from crashcart.results import TargetResult, exit_code, summarize, worst
+from crashcart.results import StepResult, TargetResult, exit_code, summarize, worst
 from crashcart.transports.base import Opener
 
 
 class Past(msgspec.Struct, frozen=True):
-    """What an earlier process of the same run has left: where each step stood, and the undos that it began."""
+    """What an earlier process of the same run has left: where each step stood, the undos that it began, what it changed.
+
+    ``changed`` are the results of steps that changed something, by target and step.
+    """
 
     steps: Mapping[tuple[str, str], Recalled] = {}
     begun: Mapping[str, Begun] = {}
+    changed: Mapping[str, Mapping[str, StepResult]] = {}
 
 
 class Verdicts(msgspec.Struct, frozen=True):
@@ -83,7 +87,18 @@ class Run:
         target = plan.target
         undos = UndoList(run, target.name, target_key(target), marks)
         begun = self._past.begun.get(target.name)
-        return TargetRun(plan, self._reconciler, self._stream, undos, on_failure=self._plan.on_failure, begun=begun)
+        kept, looks_only = self._plan.on_failure, self._plan.read_only
+        finished = self._past.changed.get(target.name)
+        return TargetRun(
+            plan,
+            self._reconciler,
+            self._stream,
+            undos,
+            on_failure=kept,
+            begun=begun,
+            finished=finished,
+            looks_only=looks_only,
+        )
 
     def _reconciler(self, target: TargetPlan, step: PlannedStep, undos: UndoList) -> Reconciler:
         recalled = self._past.steps.get((target.target.name, step.name))

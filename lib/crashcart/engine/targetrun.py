@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -16,9 +16,12 @@ from crashcart.journal.recall import Begun
 from crashcart.operations.base import Action
 from crashcart.plan import OnFailure, OwedUndo, PlannedStep, TargetPlan
 from crashcart.results import BAD, GOOD, Outcome, Phase, StepResult, TargetResult, Verdict
+from crashcart.targets import Target
 from crashcart.transports.base import Session
 
 MakeReconciler = Callable[[TargetPlan, PlannedStep, UndoList], Reconciler]
+OpenSession = Callable[[Target], Session]
+"""Opens the session with whom a step speaks to."""
 
 
 class Wish(msgspec.Struct, frozen=True):
@@ -43,15 +46,22 @@ class TargetRun:
         *,
         on_failure: OnFailure = OnFailure.UNDO,
         begun: Begun | None = None,
+        finished: Mapping[str, StepResult] | None = None,
+        looks_only: bool = False,
     ) -> None:
         self.plan = plan
         self.result: TargetResult | None = None
         self.wanted: Action | None = None
         self._make, self._stream, self._undos, self._on_failure = make, stream, undos, on_failure
+        self._looks_only = looks_only
         self._steps = list(plan.all_steps)
         self._owed = list(plan.owed)
         self._done: list[StepResult] = []
         self._current: Reconciler | None = None
+        self._finished = finished or {}
+        self._made: dict[str, Reconciler] = {}
+        self._due: dict[str, Action] = {}
+        self._asked: set[tuple[str, bool]] = set()
         self._health = Verdict.UNKNOWN
         self.is_undoing = False
         if begun:
@@ -75,16 +85,20 @@ class TargetRun:
         return self._steps[len(self._done)] if len(self._done) < len(self._steps) else None
 
     @property
-    def wish(self) -> Wish | None:
-        """The act that is wanted here, if any."""
-        if not (self.wanted and self.step and self._current):
-            return None
-        return Wish(self.name, self.step.name, self.step.operation, self.wanted, self._current.pin)
+    def wishes(self) -> tuple[Wish, ...]:
+        """The acts that are wanted here: the next one, and the one that it prepares."""
+        if not (self.wanted and self.step):
+            return ()
+        later = [(step, self._due[step.name]) for step in self._steps[len(self._done) + 1 :] if step.name in self._due]
+        return tuple(
+            Wish(self.name, step.name, step.operation, action, self._reconciler(step).pin)
+            for step, action in ((self.step, self.wanted), *later)
+        )
 
-    def turn(self, transport: Session, *, may_act: bool) -> float | None:
+    def turn(self, session: OpenSession, *, may_act: bool) -> float | None:
         """Take one turn. Returns seconds to the next one, or None: finished, or an act is wanted and not allowed."""
         try:
-            return self._turn(transport, may_act=may_act)
+            return self._turn(session, may_act=may_act)
         except JournalError:
             raise
         except Exception as error:  # noqa: BLE001 -- a defect met on one target must not hide the others' results
@@ -93,40 +107,78 @@ class TargetRun:
             self._end(Outcome.FAILED, message)
             return None if self.result else 0.0
 
-    def _turn(self, transport: Session, *, may_act: bool) -> float | None:
+    def _turn(self, session: OpenSession, *, may_act: bool) -> float | None:
         self.wanted = None
         while self.result is None:
             step = self._next_step()
             if step is None:
+                if self._try_owed_again():
+                    continue
                 self._conclude()
                 return None
-            self._current = self._current or self._make(self.plan, step, self._undos)
-            match self._current.turn(transport, may_act=may_act):
+            prepared = self._prepared(step, may_act=may_act)
+            self._current = self._reconciler(prepared or step)
+            match self._current.turn(session(self._current.subject), may_act=may_act and not prepared):
                 case Finished(result):
-                    self._pass(step, result)
+                    self._pass_over(prepared, result) if prepared else self._pass(step, result)
                 case Again(after):
                     return after
+                case Ready(action) if prepared:
+                    self._due[prepared.name] = action
+                    self._asked.add((prepared.name, may_act))
                 case Ready(action):
                     self.wanted = action
                     return None
         return None
 
+    def _reconciler(self, step: PlannedStep) -> Reconciler:
+        if step.name not in self._made:
+            self._made[step.name] = self._make(self.plan, step, self._undos)
+        return self._made[step.name]
+
+    def _prepared(self, step: PlannedStep, *, may_act: bool) -> PlannedStep | None:
+        """Return the later step that this one prepares, while it is not known whether that one wants to act.
+
+        Before the first act it is asked again: the survey may be long ago.
+        """
+        if not step.when_due or (step.when_due, may_act) in self._asked or self._reconciler(step).has_begun:
+            return None
+        return next((other for other in self._steps[len(self._done) :] if other.name == step.when_due), None)
+
+    def _pass_over(self, prepared: PlannedStep, result: StepResult) -> None:
+        """A step has ended without an act: what would have prepared it is not needed."""
+        why = f"not needed: {prepared.name} is {result.outcome.value}"
+        for step in self._steps[len(self._done) : self._steps.index(prepared)]:
+            self._append(_result(step, Outcome.SKIPPED, why))
+        self._pass(prepared, result)
+
     def would(self) -> None:
         """End here in check mode: the wanted act is what would change, and later steps depend on it."""
         assert self.wanted is not None  # noqa: S101 -- the caller asks only targets that want an act
-        wanted, step = self.wanted, self._steps[len(self._done)]
-        result = _result(step, Outcome.WOULD_CHANGE, wanted.summary)
-        self._append(msgspec.structs.replace(result, changes=wanted.changes, evidence=wanted.proof))
+        self._would(self._steps[len(self._done)], self.wanted)
+        while self.step and self.step.name in self._due:
+            self._would(self.step, self._due[self.step.name])
         self._skip_rest(f"depends on step {len(self._done)}")
         self._conclude()
+
+    def _would(self, step: PlannedStep, wanted: Action) -> None:
+        result = _result(step, Outcome.WOULD_CHANGE, wanted.summary)
+        undo = wanted.undo.summary if wanted.undo else ""
+        self._append(msgspec.structs.replace(result, changes=wanted.changes, evidence=wanted.proof, undo=undo))
 
     def leave_out(self, why: str, outcome: Outcome = Outcome.SKIPPED, hint: str = "") -> None:
         """End here without acting, for a reason that lies outside the target."""
         self._end(outcome, why, hint)
 
-    def interrupt(self, why: str) -> None:
-        """End here because the run ends; what has to be taken back still is, if there is time."""
+    def interrupt(self, why: str, *, late: bool = False) -> None:
+        """End here because the run ends; what has to be taken back still is, if there is time.
+
+        ``late``: its time is up. A target that was only to be looked at is unknown then: it was asked and has not answered.
+        """
         if self.result or self.is_undoing:
+            return
+        if late and self._looks_only:
+            self._end(Outcome.UNKNOWN, f"no whole answer in time: {why}", verdict=Verdict.UNKNOWN)
             return
         step = self.step
         if self._current and step:
@@ -157,11 +209,20 @@ class TargetRun:
         """Return the step whose turn it is, passing over those that do not apply."""
         while len(self._done) < len(self._steps):
             step = self._steps[len(self._done)]
-            skip = step.skip or self._needless(step) or self._gated(step)
-            if not skip:
+            skip = step.skip or self._needless(step) or self._gated(step) or self._nothing_to_follow_up(step)
+            before = self._finished.get(step.name) if step.when_due else None
+            if skip:
+                self._append(_result(step, Outcome.SKIPPED, skip))
+            elif before:  # a later step of an earlier process may have reversed it, and looking again would tell nothing
+                self._reconciler(step)  # it recalls how its acts are taken back
+                self._append(before)
+            else:
                 return step
-            self._append(_result(step, Outcome.SKIPPED, skip))
         return None
+
+    def _nothing_to_follow_up(self, step: PlannedStep) -> str:
+        first = next((done for done in self._done if step.when_changed and done.name == step.when_changed), None)
+        return f"{first.name} has changed nothing" if first and first.outcome is not Outcome.CHANGED else ""
 
     def _needless(self, step: PlannedStep) -> str:
         changed = any(done.outcome == Outcome.CHANGED for done in self._done)
@@ -179,13 +240,17 @@ class TargetRun:
             # Whether something may be taken back is no verdict on the target.
             result = msgspec.structs.replace(result, outcome=Outcome.SKIPPED)
         self._append(result)
-        if step.phase is not Phase.UNDO and result.outcome not in GOOD:
+        if step.phase is not Phase.UNDO and result.outcome not in GOOD and not self._looks_on(result):
             self._give_up(f"step {len(self._done)} is {result.outcome.value}")
 
-    def _end(self, outcome: Outcome, message: str, hint: str = "") -> None:
+    def _looks_on(self, result: StepResult) -> bool:
+        """Tell whether the other looks are worth taking: a playbook that only looks goes on where the target answers."""
+        return self._looks_only and result.outcome not in {Outcome.UNREACHABLE, Outcome.REFUSED}
+
+    def _end(self, outcome: Outcome, message: str, hint: str = "", verdict: Verdict | None = None) -> None:
         self._current = None
         if self.step:
-            self._append(_result(self.step, outcome, message, hint))
+            self._append(_result(self.step, outcome, message, hint, verdict))
         if self.is_undoing:
             return
         self._give_up(message)
@@ -195,11 +260,22 @@ class TargetRun:
         if not self._begin_undo():
             self._conclude(why)
 
+    def _try_owed_again(self) -> bool:
+        """Try once more what earlier runs owe: this run has changed something. Tell whether there is such a thing."""
+        done = {step.name: step.outcome for step in self._done}
+        missing = [undo for undo in self.plan.owed if done.get(undo.steps[-1].name) not in GOOD]
+        useful = not self.is_undoing and any(done.get(step.name) is Outcome.CHANGED for step in self.plan.steps)
+        steps = [_again(step) for undo in missing for step in undo.steps] if useful else []
+        if not steps or steps[0].name in done:
+            return False
+        self._steps.extend(steps)
+        return True
+
     def _begin_undo(self) -> bool:
         undos = self._undos.due() if self._on_failure is OnFailure.UNDO else ()
         if not undos:
             return False
-        why = next((done.message for done in self._done if done.outcome not in GOOD), "")
+        why = next((done.message for done in self._done if done.outcome not in {*GOOD, Outcome.SKIPPED}), "")
         self._undos.mark()
         self._stream.emit(UndoBegun(self.name, why, undos))
         self._plan_undo(undos)
@@ -233,7 +309,7 @@ class TargetRun:
 
     def _settle_undos(self) -> None:
         done = {step.name for step in self._done if step.outcome in GOOD}
-        open_undos = [undo for undo in self._owed if undo.steps[-1].name not in done]
+        open_undos = [undo for undo in self._owed if done.isdisjoint((undo.steps[-1].name, _again(undo.steps[-1]).name))]
         if open_undos:
             last = {step.name: step.message for step in self._done}
             self._stream.emit(UndoOwed(self.name, last.get(open_undos[0].steps[-1].name, ""), tuple(open_undos)))
@@ -243,5 +319,11 @@ class TargetRun:
                 self._undos.settle(run)
 
 
-def _result(step: PlannedStep, outcome: Outcome, message: str, hint: str = "") -> StepResult:
-    return StepResult(step.name, step.operation, step.phase, outcome, message, hint)
+def _result(step: PlannedStep, outcome: Outcome, message: str, hint: str = "", verdict: Verdict | None = None) -> StepResult:
+    return StepResult(step.name, step.operation, step.phase, outcome, message, hint, verdict)
+
+
+def _again(step: PlannedStep) -> PlannedStep:
+    """Return a step of an owed undo for a second try."""
+    gate = f"{step.gate} again" if step.gate else ""
+    return msgspec.structs.replace(step, name=f"{step.name} again", gate=gate)
