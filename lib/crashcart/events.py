@@ -124,6 +124,39 @@ class GuardRefused(Event, frozen=True, tag="guard.refused"):
     why: str
 
 
+class LockTaken(Event, frozen=True, tag="lock.taken"):
+    """The shared lock on these targets is held, by the name of its table, until the run gives it back."""
+
+    table: str
+    targets: tuple[str, ...]
+
+
+class LockTakenOver(Event, frozen=True, tag="lock.taken_over"):
+    """The shared lock on these targets was another run's (``holder``), which does not renew it any more; ``why`` says so."""
+
+    table: str
+    targets: tuple[str, ...]
+    holder: str
+    actor: str
+    why: str
+
+
+class LockMissing(Event, frozen=True, tag="lock.missing"):
+    """The shared lock on these targets could not be had, and break-glass goes on without it."""
+
+    table: str
+    targets: tuple[str, ...]
+    why: str
+
+
+class LockLost(Event, frozen=True, tag="lock.lost"):
+    """The shared lock is not certainly this run's any more: nothing more is done on its targets."""
+
+    table: str
+    target: str
+    why: str
+
+
 class Soaking(Event, frozen=True, tag="batch.soaking"):
     """A batch is left alone for so many seconds before it is verified again."""
 
@@ -167,6 +200,10 @@ AnyEvent = (
     | UndoBegun
     | UndoOwed
     | GuardRefused
+    | LockTaken
+    | LockTakenOver
+    | LockMissing
+    | LockLost
     | Soaking
     | StepFinished
     | TargetFinished

@@ -63,6 +63,8 @@ _WORST_FIRST = (
     Outcome.SKIPPED,
 )
 
+_GRAVEST_FIRST = (Verdict.DOWN, Verdict.DEGRADED, Verdict.UNKNOWN, Verdict.HEALTHY)
+
 EXIT_OK, EXIT_FAILED, EXIT_BAD_INPUT, EXIT_REFUSED, EXIT_UNREACHABLE, EXIT_UNKNOWN, EXIT_INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 
 _EXIT_OF = {
@@ -91,7 +93,10 @@ class Evidence(msgspec.Struct, frozen=True):
 
 
 class StepResult(msgspec.Struct, frozen=True):
-    """What became of one step on one target. ``attempts`` counts acts, ``duration_s`` is in seconds."""
+    """What became of one step on one target. ``attempts`` counts acts, ``duration_s`` is in seconds.
+
+    ``undo`` says how what would change could be taken back.
+    """
 
     name: str
     operation: str
@@ -104,6 +109,7 @@ class StepResult(msgspec.Struct, frozen=True):
     duration_s: float = 0.0
     evidence: tuple[Evidence, ...] = ()
     changes: tuple[Change, ...] = ()
+    undo: str = ""
 
 
 class TargetResult(msgspec.Struct, frozen=True):
@@ -119,10 +125,10 @@ class TargetResult(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, name: str, kind: str, steps: Sequence[StepResult]) -> TargetResult:
-        """Derive a target's outcome from its steps: the worst one decides."""
+        """Derive a target's outcome from its steps: the worst one decides; of several, the first with the worst verdict."""
         outcome = worst(step.outcome for step in steps)
-        decisive = next((step for step in steps if step.outcome == outcome), None)
         verdicts = [step.verdict for step in steps if step.verdict]
+        decisive = min((step for step in steps if step.outcome == outcome), key=_gravity, default=None)
         return cls(
             name=name,
             kind=kind,
@@ -146,8 +152,12 @@ def worst(outcomes: Iterable[Outcome]) -> Outcome:
 
 def worst_verdict(verdicts: Sequence[Verdict]) -> Verdict | None:
     """Return the verdict that decides, or None where none was given."""
-    order = (Verdict.DOWN, Verdict.DEGRADED, Verdict.UNKNOWN, Verdict.HEALTHY)
-    return min(verdicts, key=order.index, default=None)
+    return min(verdicts, key=_GRAVEST_FIRST.index, default=None)
+
+
+def _gravity(step: StepResult) -> int:
+    """Return a key that sorts steps by their verdicts, worst first; one without a verdict comes last."""
+    return _GRAVEST_FIRST.index(step.verdict) if step.verdict else len(_GRAVEST_FIRST)
 
 
 def summarize(targets: Iterable[TargetResult]) -> dict[str, int]:

@@ -52,7 +52,7 @@ from tests.aws.rds_server import (
     lost_before,
     throttled,
 )
-from tests.unit.operations.simulated_elasticache import KIND, WRITES, FakeElastiCache, Pace, on_time
+from tests.simulated.simulated_elasticache import KIND, WRITES, FakeElastiCache, Pace, on_time
 
 FORCE: dict[str, object] = {"force": True}
 TO: dict[str, object] = {"force": True, "to": "cache-003"}

@@ -260,11 +260,11 @@ def test_the_declared_calls_are_those_that_are_sent(control: Control, server: Co
     name = server.group["Instances"][0]["InstanceId"]
     server.forget()
     register(control, name, accept_asg=True)
-    assert sent() == set(RegisterTarget.calls)
+    assert sent() == {call.action for call in RegisterTarget.calls}
     deregister(control, pair[0])
-    assert sent() == set(DeregisterTarget.calls)
+    assert sent() == {call.action for call in DeregisterTarget.calls}
     control.run("elbv2.assess", {}, HOSTS)
-    assert sent() == set(AssessTargets.calls)
+    assert sent() == {call.action for call in AssessTargets.calls}
 
 
 @pytest.mark.parametrize(

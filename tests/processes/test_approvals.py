@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from crashcart.cli.approvals import approve_task, plan_text
 from crashcart.cli.house import House
-from crashcart.cli.program import Tamed
+from crashcart.cli.taming import Tamed
 from crashcart.errors import BadInput, Refused
 from crashcart.operations.base import Action, Effect
 from crashcart.plan import Plan, PlannedStep, TargetPlan

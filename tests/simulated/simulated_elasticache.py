@@ -402,7 +402,7 @@ class _Patches:
 
 def _drive(driven: TargetRun, cloud: FakeCloud, clock: FakeClock, *, may_act: bool) -> TargetResult | Action:
     while driven.result is None:
-        after = driven.turn(cloud, may_act=may_act)
+        after = driven.turn(lambda _: cloud, may_act=may_act)
         if driven.wanted:
             return driven.wanted
         if after is not None:

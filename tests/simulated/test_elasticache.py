@@ -22,7 +22,7 @@ from crashcart.operations.elasticache_wish import FailoverWish, RebootWish, Sett
 from crashcart.results import Outcome, Phase, TargetResult, Verdict
 from crashcart.transports.base import ApiCall
 from crashcart.values import decode
-from tests.unit.operations.simulated_elasticache import FakeCloud, FakeElastiCache, Pace, on_time, result_of, run
+from tests.simulated.simulated_elasticache import FakeCloud, FakeElastiCache, Pace, on_time, result_of, run
 from tests.unit.operations.simulated_unit import Journal, Killed
 
 FORCE: dict[str, object] = {"force": True}
@@ -483,7 +483,7 @@ def test_the_declared_calls_are_those_that_are_sent() -> None:
         result_of(cloud, wish, operation=operation)
         calls = {f"{call.service}:{call.operation}" for call in (*cloud.reads, *cloud.writes, *cloud.evidence)}
         sent.setdefault(operation, set()).update(calls)
-    assert sent == {name: set(find_operation(name).calls) for name in sent}  # type: ignore[attr-defined]
+    assert sent == {name: {call.action for call in find_operation(name).calls} for name in sent}  # type: ignore[attr-defined]
 
 
 def test_budgets_count_the_failovers_that_events_tell_of() -> None:

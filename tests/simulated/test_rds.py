@@ -22,7 +22,7 @@ from crashcart.operations.rds_wish import FailoverWish, choose
 from crashcart.results import Outcome, Verdict
 from crashcart.transports.base import ApiCall
 from crashcart.values import decode
-from tests.unit.operations.simulated_rds import FakeCloud, FakeRds, Pace, result_of, run
+from tests.simulated.simulated_rds import FakeCloud, FakeRds, Pace, result_of, run
 from tests.unit.operations.simulated_unit import Journal, Killed
 
 FORCE: dict[str, object] = {"force": True}
@@ -310,7 +310,7 @@ def test_the_declared_calls_are_those_that_are_sent() -> None:
         cloud = FakeCloud(rds)
         result_of(cloud, FORCE)
         sent |= {f"{call.service}:{call.operation}" for call in (*cloud.reads, *cloud.writes, *cloud.evidence)}
-    assert sent == set(FailOver.calls)
+    assert sent == {call.action for call in FailOver.calls}
 
 
 @pytest.mark.parametrize(

@@ -79,6 +79,15 @@ def _target_groups(transport: CloudTransport, wanted: Wanted) -> Iterator[tuple[
             yield group["TargetGroupName"], group["TargetGroupArn"]
 
 
+def _ec2_instances(transport: CloudTransport, wanted: Wanted) -> Iterator[tuple[str, str]]:
+    """Find the instances that are not gone or going: a terminated one is listed for an hour."""
+    for reservation in _read(transport, "ec2", "DescribeInstances", {}, "Reservations"):
+        for instance in reservation["Instances"]:
+            lives = instance["State"]["Name"] not in {"shutting-down", "terminated"}
+            if lives and _has(instance.get("Tags", ()), wanted):
+                yield instance["InstanceId"], instance["InstanceId"]
+
+
 def _scaling_groups(transport: CloudTransport, wanted: Wanted) -> list[dict[str, Any]]:
     groups = _read(transport, "autoscaling", "DescribeAutoScalingGroups", {}, "AutoScalingGroups")
     return [group for group in groups if _has(group.get("Tags", ()), wanted)]
@@ -124,6 +133,10 @@ _FINDERS: dict[str, Callable[[CloudTransport, Wanted], Iterator[tuple[str, str]]
     "autoscaling_group": _autoscaling_groups,
     "elasticache_replication_group": _replication_groups,
     "target_group": _target_groups,
+    "ec2_instance": _ec2_instances,
 }
 AWS_KINDS = tuple(_FINDERS)
 """The kinds that can be found."""
+
+USUAL_KINDS = tuple(kind for kind in AWS_KINDS if kind != "ec2_instance")
+"""The kinds that are looked for where none are named: instances mostly are hosts too, whose names would be taken twice."""

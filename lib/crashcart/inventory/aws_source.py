@@ -26,7 +26,7 @@ import platformdirs
 
 from crashcart.clock import Clock, SystemClock
 from crashcart.errors import ApiRefused, BadInput, Cancelled, FactUnreadable, TransportError, nearest
-from crashcart.inventory.aws_find import AWS_KINDS, Found, find, find_hosts
+from crashcart.inventory.aws_find import AWS_KINDS, USUAL_KINDS, Found, find, find_hosts
 from crashcart.targets import Target
 from crashcart.transports.aws_check import AwsAccess, cloud_access
 from crashcart.values import Duration
@@ -44,7 +44,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     regions: tuple[str, ...]
     group: str = "aws"
-    kinds: tuple[str, ...] = AWS_KINDS
+    kinds: tuple[str, ...] = USUAL_KINDS
     tags: dict[str, str | tuple[str, ...] | None] = {}
     hosts: Literal["private", "public"] | None = None
     cache: str = "5m"
@@ -72,6 +72,11 @@ def aws_inventory(options: Mapping[str, Any] | None = None) -> dict[str, Any]:
     return AwsSource(_read_options(options or {})).inventory()
 
 
+def kept_inventory(options: Mapping[str, Any] | None = None) -> tuple[dict[str, Any], Path]:
+    """Return what was found last, however long ago, and the file that keeps it; nobody is asked. Raises ``BadInput``."""
+    return AwsSource(_read_options(options or {})).kept()
+
+
 class AwsSource:
     """Finds and remembers. ``folder`` is where the cache is."""
 
@@ -88,6 +93,10 @@ class AwsSource:
             found = self._ask(accesses)
             self._cache.write(found)
         return _as_inventory(found, self._options)
+
+    def kept(self) -> tuple[dict[str, Any], Path]:
+        """Return the inventory as far as it is kept, and where."""
+        return _as_inventory(self._cache.read(float("inf")) or [], self._options), self._cache.path
 
     def _access(self, region: str) -> AwsAccess:
         return cloud_access(Target(SOURCE, "aws", {"aws_region": region, **self._options.login}))
@@ -127,6 +136,11 @@ class Cache:
 
     def __init__(self, path: Path, clock: Clock) -> None:
         self._path, self._clock = path, clock
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._path
 
     def read(self, age: float) -> list[Found] | None:
         """Return what was found at most so many seconds ago, or nothing."""

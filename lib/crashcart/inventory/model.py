@@ -15,6 +15,7 @@ KINDS = (
     "autoscaling_group",
     "elasticache_replication_group",
     "target_group",
+    "ec2_instance",
 )
 """What a target can be; the variable ``kind`` says which, ``linux`` when it is not set."""
 

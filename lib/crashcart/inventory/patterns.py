@@ -22,8 +22,8 @@ from crashcart.inventory.model import Inventory
 from crashcart.inventory.wellknown import is_decisive
 from crashcart.targets import Selection
 
-LAB = "lab"
-"""The group of the practice fleet: nothing outside it is ever selected together with it."""
+LAB, LAB_AWS = "lab", "lab_aws"
+"""The groups of the practice fleet, hosts and AWS: nothing outside them is ever selected together with them."""
 
 _SUBSCRIPT = re.compile(r"(?P<rest>.+)\[(?:(?P<index>-?\d+)|(?P<first>\d+)[:-](?P<last>\d*))\]", re.ASCII | re.DOTALL)
 _TERM = re.compile(r"(?:[^\s:\[\]]|\[[^\]]*\])+")
@@ -199,7 +199,7 @@ def _wanted(terms: list[Term]) -> list[str]:
 
 def _check_lab(inventory: Inventory, pattern: str, chosen: set[str]) -> None:
     """Refuse a selection that holds targets of the lab and others: practice and the real thing never mix."""
-    lab = set(inventory.groups[LAB].members) if LAB in inventory.groups else set()
+    lab = {name for group in (LAB, LAB_AWS) if group in inventory.groups for name in inventory.groups[group].members}
     if chosen & lab and chosen - lab:
         separator = "," if "," in pattern else ":"
         both = f"the lab ({len(chosen & lab)}) and other targets ({len(chosen - lab)})"

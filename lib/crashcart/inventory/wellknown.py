@@ -19,7 +19,7 @@ _CONNECTION = frozenset(
         "ssh_pass",
     )
 )  # fmt: skip
-_SAFETY = frozenset({"kind", "protected", "drill", "ssh_host_key", "freeze", "budget"})
+_SAFETY = frozenset({"kind", "protected", "drill", "ssh_host_key", "freeze", "budget", "lock", "audit"})
 _NEEDLESS = "ansible_python_interpreter"
 
 

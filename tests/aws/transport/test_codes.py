@@ -64,7 +64,9 @@ def test_unknown_codes_are_judged_by_their_status(code: str, status: int) -> Non
     if code in ANYWHERE:
         return
     fate = fate_of("new-service", code, status)
-    assert fate in ({Fate.TERMINAL, Fate.THROTTLED, Fate.NO_SUCH} if 400 <= status < 500 else {Fate.AMBIGUOUS})
+    assert fate in (
+        {Fate.TERMINAL, Fate.THROTTLED, Fate.NO_SUCH} if 400 <= status < 500 or status == 501 else {Fate.AMBIGUOUS}
+    )
 
 
 def test_iam_has_its_own_names() -> None:
@@ -84,7 +86,9 @@ DENIALS = [
         "arn:aws:autoscaling:eu-central-1:111122223333:autoScalingGroup:*:autoScalingGroupName/api",
     ),
     ("elbv2", "RegisterTargets", {"TargetGroupArn": "arn:aws:x"}, "arn:aws:x"),
-    ("rds", "DescribeDBInstances", {}, "*"),
+    ("rds", "DescribeDBInstances", {}, "arn:aws:rds:eu-central-1:111122223333:db:*"),
+    ("elasticache", "DescribeCacheClusters", {}, "arn:aws:elasticache:eu-central-1:111122223333:cluster:*"),
+    ("rds", "DescribeAccountAttributes", {}, "*"),
     ("rds", "DescribeEvents", {"DBClusterIdentifier": "orders"}, "*"),
 ]
 

@@ -202,7 +202,7 @@ def test_within_a_batch_it_goes_on_while_no_more_fail_than_allowed(runs: Path) -
     assert [result.outcome.value for result in verdicts.results] == ["failed", *["changed"] * 5]
 
 
-@settings(max_examples=200)
+@settings(max_examples=80)
 @given(st.lists(AMOUNTS, min_size=1, max_size=4), st.integers(1, 300))
 def test_sizes_are_as_written_round_up_and_the_last_one_repeats(batches: list[str], total: int) -> None:
     sizes = batch_sizes(batches, total)
@@ -216,7 +216,7 @@ def test_sizes_are_as_written_round_up_and_the_last_one_repeats(batches: list[st
     assert sizes[-1] <= written[-1], "the last batch is what is left"
 
 
-@settings(max_examples=200)
+@settings(max_examples=80)
 @given(st.integers(0, 100), st.integers(1, 5000))
 def test_a_limit_never_rounds_up(percent: int, total: int) -> None:
     allowed = allowed_failures(f"{percent}%", total)

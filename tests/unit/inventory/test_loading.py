@@ -224,6 +224,7 @@ def test_the_example_loads_without_a_note() -> None:
     assert {target.kind for target in inventory.targets} == {
         "linux",
         "rds_cluster",
+        "rds_instance",
         "autoscaling_group",
         "elasticache_replication_group",
         "target_group",

@@ -54,7 +54,7 @@ def test_no_container_is_an_answer_too(folder: Folder) -> None:
 
 def test_keys_are_in_place_before_the_first_boot(folder: Folder) -> None:
     runner = FakeRunner({"docker create": b"warning\nnew-id\n", "docker cp": b"", "docker start": b""})
-    made = create_host(Engine("docker", runner=runner), folder, RECIPE, "lab1", 4001)
+    made = create_host(Engine("docker", runner=runner), folder, RECIPE, "lab1", (4001, 4002))
     assert (made.id, made.port) == ("new-id", 4001)
     assert [words[1] for words in runner.asked] == ["create", "cp", "start"]
     with tarfile.open(fileobj=io.BytesIO(runner.given[1])) as tar:
@@ -65,16 +65,16 @@ def test_a_port_that_was_taken_in_the_meantime_is_replaced(folder: Folder) -> No
     answers: dict[str, bytes | Exception] = {"docker create": b"id\n", "docker cp": b"", "docker ps": b""}
     runner = FakeRunner({**answers, "docker start": LabError("Bind for 127.0.0.1:4001 failed: port is already allocated")})
     with pytest.raises(LabError, match="already allocated"):
-        create_host(Engine("docker", runner=runner), folder, RECIPE, "lab1", 4001)
+        create_host(Engine("docker", runner=runner), folder, RECIPE, "lab1", (4001, 4002))
     ports = [word for words in runner.asked for word in words if word.startswith("--publish")]
-    assert len(ports) == 3
-    assert len(set(ports)) == 3
+    assert len(ports) == 6
+    assert len(set(ports)) == 6
 
 
 def test_any_other_failure_is_told_at_once(folder: Folder) -> None:
     runner = FakeRunner({"docker create": LabError("no space left on device"), "docker ps": b""})
     with pytest.raises(LabError, match="no space left"):
-        create_host(Engine("docker", runner=runner), folder, RECIPE, "lab1", 4001)
+        create_host(Engine("docker", runner=runner), folder, RECIPE, "lab1", (4001, 4002))
     assert sum(words[1] == "create" for words in runner.asked) == 1
 
 

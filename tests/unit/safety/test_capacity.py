@@ -74,7 +74,7 @@ def test_what_is_no_amount_is_bad_input(text: str) -> None:
 
 
 @given(censuses(), st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_never_more_down_than_allowed_because_of_us(group: Census, data: st.DataObject) -> None:
     wanted = data.draw(st.permutations(list(group.members)))
     admitted, refused = admit(group, wanted, force=False)
@@ -86,7 +86,7 @@ def test_never_more_down_than_allowed_because_of_us(group: Census, data: st.Data
 
 
 @given(censuses(), st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_as_many_are_admitted_as_fit(group: Census, data: st.DataObject) -> None:
     wanted = data.draw(st.permutations(list(group.members)))
     admitted, refused = admit(group, wanted, force=True)
@@ -105,7 +105,7 @@ def test_repairing_a_fleet_that_is_down_is_never_forbidden(size: int, data: st.D
 
 
 @given(censuses(), st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_worse_never_allows_more(group: Census, data: st.DataObject) -> None:
     """Another one that goes down, or is taken in flight, never lets a healthy target be disturbed that was refused."""
     names = sorted(group.members)
@@ -121,14 +121,14 @@ def test_worse_never_allows_more(group: Census, data: st.DataObject) -> None:
 
 
 @given(st.sampled_from(SIZES), st.integers(1, 100), st.integers(1, 100))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_a_higher_share_never_allows_more(size: int, one: int, other: int) -> None:
     low, high = sorted((one, other))
     assert allowed_down(f"{high}%", size) <= allowed_down(f"{low}%", size)
 
 
 @given(st.sampled_from(SIZES), st.integers(0, 800))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_parts_of_a_per_cent_are_exact_too(size: int, eighths: int) -> None:
     share = Fraction(eighths, 8)
     percent = f"{float(share):.3f}%"  # an eighth has three decimals

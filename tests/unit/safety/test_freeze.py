@@ -117,7 +117,7 @@ near_changes = st.builds(lambda text, fives: at(text) + timedelta(minutes=5 * fi
 
 
 @given(weeks, moments | near_changes)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_what_the_clock_on_the_wall_calls_frozen_is(window: dict[str, Any], now: datetime) -> None:
     (parsed,) = parse_windows([window], "web1")
     end = parsed.covers_until(now)

@@ -1,0 +1,81 @@
+"""What a no-op costs: at most two reads per target, over four regions in one run, counted in the emulator's log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import pytest
+
+from crashcart.lab.aws.account import PARTS, RESOURCES
+from crashcart.lab.aws.compute_seed import seed_compute
+from crashcart.lab.aws.seed import _seed_caches, _seed_databases
+from tests.aws.matrix.rig import Rig
+
+REGIONS = ("us-east-1", "eu-central-1", "eu-west-1", "us-west-2")
+MOST = {"check.asg": 3}
+"""An Auto Scaling group is judged by each of its target groups, and the lab's has two; everything else takes two reads."""
+
+NO_OPS: dict[str, tuple[str, ...]] = {
+    "check.rds": (),
+    "check.elasticache": (),
+    "check.asg": (),
+    "check.targets": (),
+    "recover.rds-failover": ("--to", "lab-aurora-1"),
+    "recover.asg-scale": ("--at-least", "2"),
+    "recover.asg-restore": ("--desired", "2"),
+    "recover.elasticache-failover": ("--to", "lab-redis-001"),
+}
+KINDS = {
+    "check.rds": ("rds_cluster", "rds_instance"),
+    "check.elasticache": ("elasticache_replication_group",),
+    "check.asg": ("autoscaling_group",),
+    "check.targets": ("target_group",),
+    "recover.rds-failover": ("rds_cluster",),
+    "recover.asg-scale": ("autoscaling_group",),
+    "recover.asg-restore": ("autoscaling_group",),
+    "recover.elasticache-failover": ("elasticache_replication_group",),
+}
+
+
+def targets_of(playbook: str) -> dict[str, dict[str, Mapping[str, Any]]]:
+    """Name what a playbook is for in every region, by kind; with a node to name, only what has it."""
+    only = {"recover.elasticache-failover": ("lab-redis",)}.get(playbook)
+    return {
+        kind: {
+            f"{name}.{region}": {"aws_id": name, "aws_region": region}
+            for region in REGIONS
+            for name in only or RESOURCES[kind]
+        }
+        for kind in KINDS[playbook]
+    }
+
+
+@pytest.fixture(scope="module")
+def regions(rig: Rig) -> Rig:
+    """The lab's account, the same in four regions."""
+    rig.begin(PARTS, lambda _: None)
+    for region in REGIONS[1:]:
+        client = partial(rig.emulator.client, region=region)
+        _seed_databases(client("rds"))
+        _seed_caches(client("elasticache"))
+        seed_compute(client, ())
+    rig.advance(60)
+    return rig
+
+
+@pytest.mark.parametrize("playbook", sorted(NO_OPS))
+def test_a_no_op_costs_two_reads_per_target_at_most(playbook: str, regions: Rig) -> None:
+    targets = targets_of(playbook)
+    count = sum(len(names) for names in targets.values())
+    regions.write_inventory(targets)
+    regions.emulator.forget_requests()
+    said = regions.run(playbook, "--hosts", "all", "--output", "json", *NO_OPS[playbook])
+    found = said.document["targets"]
+    requests = regions.emulator.requests()
+    assert len(found) == count, said.err
+    assert {one["outcome"] for one in found} <= ({"ok", "failed"} if playbook.startswith("check.") else {"ok"}), said.out
+    assert not regions.emulator.writes()
+    assert {request["region"] for request in requests} == set(REGIONS)
+    assert len(requests) <= MOST.get(playbook, 2) * count, f"{len(requests)} reads of {count} targets"

@@ -1,0 +1,1 @@
+"""Operations over simulated clouds: every pace, every fault, killed at every call. Slower than unit tests."""
