@@ -18,6 +18,7 @@ from crashcart.drills.score import DrillScore, VariantScore
 from crashcart.drills.stage import HostStage, Stage
 from crashcart.drills.underway import Notes, Underway
 from crashcart.errors import BadInput, Refused
+from crashcart.journal.claims import target_key
 from crashcart.lab import Lab
 from crashcart.lab.inventory import AWS_GROUP
 from crashcart.playbooks.render import Renderer
@@ -80,11 +81,21 @@ class Drilling:
         names = tuple(target.name for target in targets)
         underway = Underway(self._drill.name, name, names, self._house.clock.now(), self._request.inventory)
         with notes_of(self._house).noted(underway) as note:
-            stage = stage_of(targets, self._connect)
-            score = Rehearsal(self._drill, run=run, clock=self._house.clock, say=say).rehearse(name, stage)
-            if not score.restored:
-                note.keep()
+            rehearsal = Rehearsal(self._drill, run=run, clock=self._house.clock, say=say)
+            try:
+                score = rehearsal.rehearse(name, stage_of(targets, self._connect))
+            finally:
+                if not rehearsal.restored:
+                    note.keep()
+        if not self._on_hosts:
+            self._forget_debts(targets, score)
         return score
+
+    def _forget_debts(self, targets: Sequence[Target], score: VariantScore) -> None:
+        """What the rehearsal's runs owe has no meaning any more: the account was begun anew."""
+        for target in targets:
+            for run in score.runs:
+                self._house.marks.drop(target_key(target), run)
 
     def score(self, started: datetime, names: tuple[str, ...], scores: Sequence[VariantScore]) -> DrillScore:
         """Put the variants' scores together."""

@@ -55,11 +55,15 @@ def check_drillable(selection: Selection) -> None:
 
 
 class Rehearsal:
-    """Runs the variants of one drill. The fault is always taken back, also on errors and interrupts."""
+    """Runs the variants of one drill. The fault is always taken back, also on errors and interrupts.
+
+    ``restored`` is false while something is broken, and after a fault that could not be taken back.
+    """
 
     def __init__(self, drill: Drill, *, run: RunPlaybook, clock: Clock, say: Callable[[str], None]) -> None:
         self._drill = drill
         self._run, self._clock, self._say = run, clock, say
+        self.restored = True
 
     def rehearse(self, name: str, stage: Stage) -> VariantScore:
         """Run one variant and score it. Raises ``Interrupted`` when it was stopped from outside."""
@@ -73,7 +77,7 @@ class Rehearsal:
                 raise
             except CrashcartError as error:
                 report.problems.append(error.message)
-        return report.score()
+        return report.score(restored=self.restored)
 
     def _variant(self, spec: VariantSpec, stage: Stage, report: _Report) -> None:
         self._demand(self._is_healthy(spec, report), "steady state: the check is not healthy before the fault")
@@ -161,13 +165,14 @@ class Rehearsal:
 
     @contextmanager
     def _fault_taken_back(self, spec: VariantSpec, stage: Stage, report: _Report) -> Iterator[None]:
+        self.restored = False
         try:
             yield
         finally:
             try:
                 stage.restore(spec)
+                self.restored = True
             except CrashcartError as error:
-                report.restored = False
                 report.problems.append(f"NOT RESTORED: {error.message}")
                 self._say(f"  NOT RESTORED: {error.message}")
 
@@ -197,11 +202,10 @@ class _Report:
         self.before = ""
         self.writes: int | None = None
         self.undo = ""
-        self.restored = True
         self.runs: list[str] = []
         self.problems: list[str] = []
 
-    def score(self) -> VariantScore:
+    def score(self, *, restored: bool) -> VariantScore:
         return VariantScore(
             variant=self.variant,
             fault=self.fault,
@@ -215,5 +219,5 @@ class _Report:
             before=self.before,
             writes=self.writes,
             undo=self.undo,
-            restored=self.restored,
+            restored=restored,
         )

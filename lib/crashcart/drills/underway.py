@@ -37,7 +37,7 @@ class Notes:
 
     @contextmanager
     def noted(self, underway: Underway) -> Iterator[Note]:
-        """Note a variant while it goes on; the note stays where nobody says that all was put back."""
+        """Note a variant while it goes on; the note stays if the process dies, or says that something was not put back."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = self._folder / f"{underway.started:%Y%m%d-%H%M%S}-{os.getpid()}-{underway.variant}.json"
         with path.open("wb") as file:
@@ -46,8 +46,10 @@ class Notes:
             file.flush()
             os.fsync(file.fileno())
             note = Note(path)
-            yield note
-            note.end()
+            try:
+                yield note
+            finally:
+                note.end()
 
     def left(self) -> list[tuple[Path, Underway]]:
         """Return the notes whose drill is dead, oldest first. Raises ``BadInput`` for one that cannot be read."""

@@ -32,6 +32,7 @@ class _Behind(CloudOperation[H, TargetGroup, NoGoal]):
     """What both have in common: they are about one host, and speak to its target group."""
 
     kinds = ("linux",)
+    settle = DeregisterTarget.settle
     state, goal_type = TargetGroup, NoGoal
 
     def subject(self, target: Target, wish: H) -> Target:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from queue import SimpleQueue
 from types import SimpleNamespace
@@ -25,7 +26,7 @@ import msgspec
 import pytest
 import yaml
 
-from crashcart.cli import house
+from crashcart.cli import house, namespace
 from crashcart.cli.program import main
 from crashcart.clock import Clock
 from crashcart.events import Acted, AnyEvent
@@ -139,6 +140,8 @@ class Rig:
         patch.setenv("NO_COLOR", "1")
         patch.chdir(folder)
         patch.setattr(house, "SystemClock", self._system_clock)
+        # What the commands are does not change from one to the next, and making them costs as much as some runs.
+        patch.setattr(namespace, "build_namespace", cache(namespace.build_namespace))
         patch.setattr(aws, "AwsConnector", self._lend)
         # botocore would really wait between the retries of a read.
         patch.setattr(botocore.endpoint, "time", SimpleNamespace(sleep=self._sleep, time=time.time))
