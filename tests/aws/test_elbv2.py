@@ -12,6 +12,7 @@ import pytest
 
 from crashcart.clock import FakeClock
 from crashcart.journal.recall import PastRun
+from crashcart.lab.aws.compute_seed import DRAIN_SECONDS
 from crashcart.operations.elbv2 import AssessTargets, DeregisterTarget, RegisterTarget
 from crashcart.operations.elbv2_wish import RegisterWish
 from crashcart.plan import OnFailure
@@ -177,7 +178,7 @@ def test_first_run_deregisters_and_drains_and_the_second_sends_no_write(
 ) -> None:
     first = deregister(control, pair[0])
     assert (first.outcome, server.writes, server.states()) == (Outcome.CHANGED, 1, {pair[1]: "healthy"}), first
-    assert first.steps[0].duration_s >= 5, "the lab's deregistration delay"
+    assert first.steps[0].duration_s >= DRAIN_SECONDS, "the lab's deregistration delay"
     server.forget()
     second = deregister(control, pair[0])
     assert (second.outcome, server.actions) == (Outcome.OK, LOOK), second

@@ -90,11 +90,12 @@ def _tell(house: House, scores: list[Any], *, as_json: bool, interrupted: bool) 
     from crashcart.results import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK
 
     folder = house.runs.parent / "drills"
-    files = [str(folder / name) for name in write_scores(folder, read_history(folder), house.clock.now())]
+    for unwritten in write_scores(folder, read_history(folder), house.clock.now()):
+        print(unwritten, file=sys.stderr)
     passed = bool(scores) and all(score.passed for score in scores)
     code = EXIT_INTERRUPTED if interrupted else EXIT_OK if passed else EXIT_FAILED
     if as_json:
-        print(to_json({"schema": 1, "passed": passed, "exit_code": code, "drills": scores, "files": files}))
+        print(to_json({"schema": 1, "passed": passed, "exit_code": code, "drills": scores, "folder": str(folder)}))
         return code
     print("\n" + columns(overview(scores)))
     for score in scores:
@@ -102,7 +103,8 @@ def _tell(house: House, scores: list[Any], *, as_json: bool, interrupted: bool) 
             for problem in variant.problems:
                 print(f"{score.drill} {variant.variant}: {problem}")
     variants = [variant for score in scores for variant in score.variants]
-    print(f"\n{sum(variant.passed for variant in variants)} of {len(variants)} faults passed; {', '.join(files)}")
+    print(f"\n{sum(variant.passed for variant in variants)} of {len(variants)} faults passed")
+    print(f"their history: {folder / 'drills.html'}")
     return code
 
 

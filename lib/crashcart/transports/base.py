@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
 from crashcart.targets import Target
+
+if TYPE_CHECKING:
+    from crashcart.transports.database_access import Engine
 
 KEEP = 1024 * 1024
 
@@ -124,6 +127,32 @@ class CloudTransport(Session, Protocol):
 
     def write(self, call: ApiCall) -> dict[str, Any]:
         """Send a call that may change something: exactly one HTTP request."""
+
+
+Rows = tuple[tuple[str, ...], ...]
+"""An answer of a database: every value as text."""
+
+
+class DatabaseTransport(Session, Protocol):
+    """A session with a database as its clients have it, from the controller; opened on first use, every step bounded.
+
+    ``connect`` and ``ask`` raise ``Unreachable`` and its kinds (no connection, TLS or login denied), ``Busy`` (it answers that
+    it takes nobody now), ``ConnectionLost`` (it fell silent), ``FactUnreadable`` (it refuses this query, or a driver is missing).
+    """
+
+    @property
+    def engine(self) -> Engine:
+        """What answers there."""
+
+    @property
+    def address(self) -> str:
+        """``host:port``."""
+
+    def connect(self) -> float:
+        """Connect and log in; return the seconds that it took."""
+
+    def ask(self, query: str) -> Rows:
+        """Ask something that changes nothing: fixed text of ours, in the engine's own language."""
 
 
 class Transport(Session, Protocol):

@@ -11,6 +11,7 @@ from crashcart.targets import Target
 from crashcart.transports.aws_check import check_cloud_target
 from crashcart.transports.aws_names import session_name
 from crashcart.transports.base import CloudTransport, Session, Transport
+from crashcart.transports.database_access import DATABASE, check_access
 from crashcart.transports.local import LocalTransport
 from crashcart.transports.ssh import SshConnector
 from crashcart.transports.ssh import check_target as check_ssh_target
@@ -34,6 +35,7 @@ def check_target(target: Target) -> None:
     way = _way(target)
     if target.kind != HOST:
         check_cloud_target(target)
+        check_access(target)
     elif way in SSH:
         check_ssh_target(target)
     elif way != "local":
@@ -57,7 +59,11 @@ class TargetConnector:
         self._session_name, self._run = session_name(actor, run), run
 
     def __call__(self, target: Target) -> Session:
-        """Return the way to a target of any kind: ``host`` or ``cloud``."""
+        """Return the way to a target of any kind: ``host`` or ``cloud``, or to the database that a resource is."""
+        if target.kind == DATABASE:
+            from crashcart.transports.databases import open_database  # noqa: PLC0415 -- few runs ask one
+
+            return open_database(target)
         return self.host(target) if target.kind == HOST else self.cloud(target)
 
     def host(self, target: Target) -> Transport:
