@@ -127,7 +127,8 @@ def _agree(house: House, document: PlanDocument, digest: str, *, yes: bool, as_j
 
 def _check_counts(document: PlanDocument, text: bytes, armored: str, tool: KeyTool) -> None:
     """Refuse to put a signature there that would be worth nothing; where that cannot be told, it is put there."""
-    from crashcart.safety.approvals import Signers, is_author, judge, signers_path
+    from crashcart.actors import is_author
+    from crashcart.safety.approvals import Signers, judge, signers_path
 
     path = signers_path(document.approval) if document.approval else None
     if path is None or not path.exists():

@@ -97,9 +97,11 @@ class Performance:
         self._ship(shipper, ended)
         return ended
 
-    def go_on(self, past: PastRun, folder: RunFolder, consent: Consent) -> Ended:
-        """Perform the rest of a run that was killed or interrupted. Raises ``Refused`` while others have its targets."""
-        first = past.started
+    def go_on(self, first: RunStarted, past: PastRun, folder: RunFolder, consent: Consent) -> Ended:
+        """Perform the rest of a run that was killed or interrupted. Raises ``Refused`` while others have its targets.
+
+        ``first`` is how it began, with the secrets that its journal does not hold.
+        """
         self._connect.name_run(self._house.actor, first.run)
         shipper = Shipper(self._house, self._connect, first.plan)
         with closing(folder), locked(self._house, self._connect, first, self._tell) as lock:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from crashcart.cli.execution import consent_to
 from crashcart.cli.house import House
 from crashcart.cli.performance import Performance, Stage, print_document
+from crashcart.cli.revealing import reveal
 from crashcart.errors import Refused
 from crashcart.events import Intended
 from crashcart.journal.folder import RunFolder
 from crashcart.journal.index import ensure_indexed
 from crashcart.journal.recall import PastRun
-from crashcart.plan import Plan
 from crashcart.results import EXIT_INTERRUPTED
 from crashcart.safety.consent import Needed, check_answers, needed_consent
-from crashcart.secrets import MASK
 from crashcart.transports.connect import TargetConnector
 
 
@@ -34,7 +35,7 @@ def resume(house: House, journal: Path, *, as_json: bool) -> int:
         else:
             print(f"run {past.started.run} is finished ({finished.status}); nothing to go on with")
         return finished.exit_code
-    refuse_masked(past.started.plan)
+    first = replace(past.started, plan=reveal(house, past.started.plan))
     _check_answers(past, interactive=house.interactive)
     folder = RunFolder.reopen(journal, house.clock)
     past = PastRun.read(journal)
@@ -42,7 +43,7 @@ def resume(house: House, journal: Path, *, as_json: bool) -> int:
     try:
         performance = Performance(house, Stage(as_json=as_json), connect)
         return performance.go_on(
-            past, folder, lambda ready: consent_to(ready, needed, past.started.options, house)
+            first, past, folder, lambda ready: consent_to(ready, needed, past.started.options, house)
         ).exit_code
     finally:
         connect.close()
@@ -61,14 +62,3 @@ def _still_needed(past: PastRun) -> Needed:
     """What must be confirmed now: nothing once an act was sent, since consent comes before the first one."""
     acted = any(isinstance(line.event, Intended) for line in past.lines)
     return Needed() if acted else needed_consent(past.started.plan)
-
-
-def refuse_masked(plan: Plan) -> None:
-    """A journal holds no secrets, so a login that needs one from the inventory cannot be taken up again."""
-    for target in plan.targets:
-        secret = [name for name, value in target.target.variables.items() if value == MASK and name.startswith("ansible_")]
-        if secret:
-            raise Refused(
-                f"{target.target.name} logs in with {secret[0]}, which the journal does not hold",
-                hint=f"run inv {plan.playbook} --hosts {plan.pattern!r} again: it starts by looking",
-            )

@@ -10,11 +10,11 @@ from crashcart.drills.stamps import Stamp, digest_of, newest, read_stamps, set_s
 
 
 def stamp(house: House, score: DrillScore, folder: Path | None = None) -> None:
-    """Set the stamp of a drill's playbook, if it was passed; beside the scores unless a ``folder`` is given."""
+    """Set the stamp of a drill's playbook, if it was passed; in the state folder unless another one is given."""
     if score.passed:
         digest = digest_of(house.library.entries[score.playbook].file)
         made = Stamp(score.started, score.version, "lab" if score.in_lab else "live", digest)
-        set_stamp(folder or house.runs.parent / "drills", score.playbook, made)
+        set_stamp(folder or house.runs.parent, score.playbook, made)
 
 
 def stamp_note(house: House, playbook: str) -> str:
@@ -23,5 +23,5 @@ def stamp_note(house: House, playbook: str) -> str:
     if drill not in house.library.entries or not playbook.startswith("recover."):
         return ""
     file = house.library.entries[playbook].file
-    stamps = newest(read_stamps(file.parents[1]), read_stamps(house.runs.parent / "drills"))
+    stamps = newest(read_stamps(file.parents[1]), read_stamps(house.runs.parent))
     return warning(playbook, drill, stamps.get(playbook), house.clock.now(), digest_of(file))

@@ -9,7 +9,7 @@ from crashcart.cli.execution import consent_to
 from crashcart.cli.flags import options_of
 from crashcart.cli.house import House
 from crashcart.cli.performance import Performance, Stage
-from crashcart.cli.resume import refuse_masked
+from crashcart.cli.revealing import reveal
 from crashcart.errors import BadInput
 from crashcart.journal.recall import PastRun
 from crashcart.journal.undos import in_another_run
@@ -31,7 +31,7 @@ def undo(house: House, journal: Path, values: dict[str, Any], *, as_json: bool, 
     if not any(target.owed for target in plan.targets):
         print(f"{past.started.run}: nothing was done that can be taken back, or it was already")
         return EXIT_OK
-    refuse_masked(plan)
+    plan = reveal(house, plan)
     options = options_of(values, dry=dry)
     needed = needed_consent(plan)
     check_answers(needed, options, interactive=house.interactive)

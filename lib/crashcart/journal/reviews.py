@@ -16,6 +16,7 @@ from typing import Annotated, BinaryIO
 
 import msgspec
 
+from crashcart.actors import is_author
 from crashcart.clock import Clock
 from crashcart.errors import BadInput, JournalError, Refused
 from crashcart.journal.folder import EVENTS, run_ids
@@ -140,7 +141,7 @@ def _check_note(past: PastRun, actor: str, note: str) -> None:
     if note.strip():
         return
     run = past.started.run
-    if actor == past.started.actor:
+    if is_author([actor], past.started.actor):
         raise Refused(
             f"{run} is your own: somebody else should look at it", hint=f"inv runs.sign-off {run} --note 'why you do'"
         )
@@ -150,7 +151,7 @@ def _check_note(past: PastRun, actor: str, note: str) -> None:
 
 
 def _review(past: PastRun, actor: str, note: str, previous: str, now: datetime) -> Review:
-    own = actor == past.started.actor
+    own = is_author([actor], past.started.actor)
     return Review(now, previous, past.started.run, past.lines[-1].hash, actor, note.strip(), own)
 
 

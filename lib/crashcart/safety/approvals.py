@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 import platformdirs
 
+from crashcart.actors import is_author
 from crashcart.errors import BadInput, Refused, nearest
 from crashcart.plan import Plan
 from crashcart.safety.planfile import ApprovalRule, PlanDocument, plan_hash
@@ -231,18 +232,6 @@ def _persons(signed: Iterable[Approver]) -> tuple[Approver, ...]:
         keys = dict.fromkeys(key for part in parts for key in part.keys)
         persons.append(Approver(tuple(names), tuple(keys)))
     return tuple(persons)
-
-
-def is_author(names: Iterable[str], author: str) -> bool:
-    """Tell whether a person is the author: ``alice``, ``alice@example.com`` and ``github:alice`` are taken for one."""
-    wanted = _forms(author)
-    return any(wanted & _forms(name) for name in names)
-
-
-def _forms(name: str) -> set[str]:
-    # A job's identity goes on in brackets: the login that it runs as, and where it is.
-    whole = name.strip().casefold().partition(" (")[0]
-    return {whole, re.split(r"[:/\\]", whole.partition("@")[0])[-1]} - {""}
 
 
 def _others(signers: Signers, approvers: Sequence[Approver], author: str) -> tuple[str, ...]:

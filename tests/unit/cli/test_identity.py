@@ -7,8 +7,8 @@ import pwd
 
 import pytest
 
+from crashcart.actors import is_author
 from crashcart.cli.identity import LONGEST, actor, login, provider
-from crashcart.safety.approvals import is_author
 
 ME = pwd.getpwuid(os.getuid()).pw_name
 

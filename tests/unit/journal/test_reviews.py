@@ -107,6 +107,8 @@ def test_other_runs_need_none(past: Past, options: Options, read_only: bool, tol
 
 def test_ones_own_run_takes_a_note_and_the_text_says_so(past: Past) -> None:
     run = past.run("r1")
+    with pytest.raises(Refused, match="your own"):
+        past.sign_off(run, "github:alice (job 7)", "")
     with pytest.raises(Refused, match="your own") as error:
         past.sign_off(run, "alice", "  ")
     assert error.value.hint.startswith("inv runs.sign-off r1 --note")
