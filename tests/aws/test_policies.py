@@ -100,7 +100,9 @@ CASES = {
         "compute",
         ((OK, ("--hosts", "lab-asg", "--desired", "1")), (OK, ("--hosts", "lab-asg", "--max-size", "3"))),
     ),
-    "check.instance": Case("compute", ((OK, ("--hosts", "INSTANCE")),)),
+    "check.instance": Case("compute", ((FAILED, ("--hosts", "INSTANCE")),)),
+    "check.drift": Case("compute", ((FAILED, ("--hosts", "INSTANCE")),)),
+    "check.aws-health": Case("", ((OK, ("--hosts", "lab-aurora")),)),
     "check.all": Case(
         "databases caches compute",
         ((FAILED, ("--hosts", "lab-aurora,lab-db,lab-redis,lab-asg,lab-web,INSTANCE")),),
@@ -134,11 +136,11 @@ def commands(
     return Commands(emulator, tmp_path, monkeypatch, capsys)
 
 
-def inventory(member: str) -> dict[str, dict[str, dict[str, str]]]:
+def inventory(member: str) -> dict[str, dict[str, dict[str, Any]]]:
     """What the emulator holds, an instance of it, and what it does not hold."""
-    found: dict[str, dict[str, dict[str, str]]] = {kind: {name: {} for name in names} for kind, names in RESOURCES.items()}
+    found: dict[str, dict[str, dict[str, Any]]] = {kind: {name: {} for name in names} for kind, names in RESOURCES.items()}
     if member:
-        found["ec2_instance"] = {member: {}}
+        found["ec2_instance"] = {member: {"known_good": ["uses sg-0a1 of yore"]}}
     found["misspelt"] = {name: {"kind": kind} for kind, name in MISSPELT.items()}
     return found
 

@@ -66,13 +66,21 @@ class Host:
 
     def balanced(self) -> str:
         """Ask the emulated load balancer how it sees this host: healthy, initial, draining, unused..."""
+        told = self._balancer("describe_target_health")
+        return str(told["TargetHealthDescriptions"][0]["TargetHealth"]["State"])
+
+    def put_back(self) -> None:
+        """Put it behind the emulated load balancer, whatever took it out, and wait until that finds it healthy."""
+        if self.balanced() != "healthy":
+            self._balancer("register_targets")
+            assert eventually(lambda: self.balanced() == "healthy")
+
+    def _balancer(self, call: str) -> Any:
         words = self.variables
         keys = {name: words[name] for name in ("aws_access_key_id", "aws_secret_access_key")}
         client = boto3.client("elbv2", region_name=words["aws_region"], endpoint_url=words["aws_endpoint_url"], **keys)
         group = client.describe_target_groups(Names=[words["target_group"]])["TargetGroups"][0]
-        asked = [{"Id": words["instance_id"]}]
-        told = client.describe_target_health(TargetGroupArn=group["TargetGroupArn"], Targets=asked)
-        return str(told["TargetHealthDescriptions"][0]["TargetHealth"]["State"])
+        return getattr(client, call)(TargetGroupArn=group["TargetGroupArn"], Targets=[{"Id": words["instance_id"]}])
 
     def used(self, what: str = "pcent") -> int:
         """Return the share of /var that is used, in per cent: of bytes (pcent) or of inodes (ipcent)."""

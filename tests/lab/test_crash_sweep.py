@@ -97,6 +97,7 @@ def run(argv: list[str], state: Path) -> subprocess.CompletedProcess[str]:
 def crash_and_resume(sweep: Sweep, playbook: str, host: Host, events: int, state: Path) -> bool:
     """Break a host, kill the recovery after so many events, resume it, and judge. False when it was not killed any more."""
     fault = FAULTS[sweep.fault]
+    host.put_back()
     host.run(*fault.inject)
     before, canary = sweep.once(host), host.run(CANARY)
     words = [playbook, "--hosts", host.name, *sweep.words]

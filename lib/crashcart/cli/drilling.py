@@ -12,6 +12,7 @@ from crashcart.cli.execution import Execution, check_targets
 from crashcart.cli.flags import Request
 from crashcart.cli.house import House
 from crashcart.cli.lab import DEFAULT_COUNT, progress
+from crashcart.cli.undo import settle
 from crashcart.drills.cloud import CloudStage, check_emulated
 from crashcart.drills.rehearsal import Interrupted, PlaybookRun, Rehearsal, RunPlaybook, check_drillable
 from crashcart.drills.score import DrillScore, VariantScore
@@ -87,14 +88,16 @@ class Drilling:
             finally:
                 if not rehearsal.restored:
                     note.keep()
-        if not self._on_hosts:
-            self._forget_debts(targets, score)
+                self._settle(targets, rehearsal)
         return score
 
-    def _forget_debts(self, targets: Sequence[Target], score: VariantScore) -> None:
-        """What the rehearsal's runs owe has no meaning any more: the account was begun anew."""
+    def _settle(self, targets: Sequence[Target], rehearsal: Rehearsal) -> None:
+        """Take back what the rehearsal's runs owe, which is possible now; an account that was begun anew is owed nothing."""
+        if self._on_hosts:
+            settle(self._house, self._connect, targets)
+            return
         for target in targets:
-            for run in score.runs:
+            for run in rehearsal.runs:
                 self._house.marks.drop(target_key(target), run)
 
     def score(self, started: datetime, names: tuple[str, ...], scores: Sequence[VariantScore]) -> DrillScore:

@@ -52,7 +52,6 @@ class Execution:
         selection = select(inventory, self._request.hosts)
         if not self._stage.quiet:
             say_notes(inventory.notes)
-            self._say_undrilled(playbook.name)
         if self._request.report:
             check_report_folder(self._request.report)
         plan = self._plan(Compiler(playbook, given, inventory.left_out), inventory, selection, playbook)
@@ -66,13 +65,14 @@ class Execution:
         secrets = (password,) if password else ()
         approving = Approving(self._house, plan, self._request.options, playbook.approval, secrets)
         approving.check(self._request.approved)
+        self._say_undrilled(playbook.name)
         ended = self._perform(plan, self._consent(needed, approving), password)
         if self._request.plan:
             approving.write(self._request.plan, ended.verdicts)
         return ended
 
     def _say_undrilled(self, playbook: str) -> None:
-        if not self._request.options.break_glass:
+        if not (self._stage.quiet or self._request.options.break_glass):
             note = stamp_note(self._house, playbook)
             say_notes([note] if note else [])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,10 @@ from crashcart.cli.house import House
 from crashcart.cli.performance import Performance, Stage
 from crashcart.cli.revealing import reveal
 from crashcart.errors import BadInput
+from crashcart.journal.claims import target_key
 from crashcart.journal.recall import PastRun
 from crashcart.journal.undos import in_another_run
-from crashcart.plan import OnFailure, Plan, Rollout, TargetPlan
+from crashcart.plan import OnFailure, Options, Plan, Rollout, TargetPlan
 from crashcart.results import EXIT_OK
 from crashcart.safety.consent import check_answers, needed_consent
 from crashcart.targets import Target
@@ -41,6 +43,21 @@ def undo(house: House, journal: Path, values: dict[str, Any], *, as_json: bool, 
         return performance.begin(plan, options, lambda ready: consent_to(ready, needed, options, house)).exit_code
     finally:
         connect.close()
+
+
+def settle(house: House, connect: TargetConnector, targets: Sequence[Target]) -> None:
+    """Take back, quietly, what runs owe to targets; what cannot be taken back yet stays owed. Raises ``Refused``."""
+    owed = {target.name: house.marks.owed(target_key(target), target.name) for target in targets}
+    plans = tuple(
+        TargetPlan(target, owed=tuple(in_another_run(undo) for undo in owed[target.name]))
+        for target in targets
+        if owed[target.name]
+    )
+    if plans:
+        names = ",".join(plan.target.name for plan in plans)
+        whole = Rollout(max_failures="100%")
+        plan = Plan(COMMAND, "Take back what is owed", names, plans, rollout=whole, on_failure=OnFailure.KEEP)
+        Performance(house, Stage(quiet=True), connect).begin(plan, Options(yes=True), lambda ready: None)
 
 
 def plan_undo(past: PastRun) -> Plan:

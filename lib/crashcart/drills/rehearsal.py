@@ -57,13 +57,15 @@ def check_drillable(selection: Selection) -> None:
 class Rehearsal:
     """Runs the variants of one drill. The fault is always taken back, also on errors and interrupts.
 
-    ``restored`` is false while something is broken, and after a fault that could not be taken back.
+    ``restored`` is false while something is broken, and after a fault that could not be taken back. ``runs`` are the ids of
+    the playbook's runs so far.
     """
 
     def __init__(self, drill: Drill, *, run: RunPlaybook, clock: Clock, say: Callable[[str], None]) -> None:
         self._drill = drill
         self._run, self._clock, self._say = run, clock, say
         self.restored = True
+        self.runs: list[str] = []
 
     def rehearse(self, name: str, stage: Stage) -> VariantScore:
         """Run one variant and score it. Raises ``Interrupted`` when it was stopped from outside."""
@@ -158,6 +160,7 @@ class Rehearsal:
     ) -> PlaybookRun:
         run = self._run(name, spec, mode)
         if keep:
+            self.runs.append(run.run)
             report.runs.append(run.run)
         if run.interrupted:
             raise Interrupted("interrupted; the fault was taken back")

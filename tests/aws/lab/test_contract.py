@@ -11,11 +11,13 @@ import pytest
 from botocore import xform_name
 
 from crashcart.lab.aws.autoscaling import LabAutoScaling
+from crashcart.lab.aws.cloudtrail import LabCloudTrail
 from crashcart.lab.aws.cloudwatch import LabCloudWatch
 from crashcart.lab.aws.ec2 import LabEc2
 from crashcart.lab.aws.elasticache import LabElastiCache
 from crashcart.lab.aws.elbv2 import LabElbV2
 from crashcart.lab.aws.emulator import MOTO, why_not
+from crashcart.lab.aws.health import LabHealth
 from crashcart.lab.aws.rds import LabRds
 
 LAYERS = {
@@ -25,6 +27,8 @@ LAYERS = {
     "elbv2": LabElbV2,
     "ec2": LabEc2,
     "cloudwatch": LabCloudWatch,
+    "cloudtrail": LabCloudTrail,
+    "health": LabHealth,
 }
 ACTIONS = [
     (service, name)

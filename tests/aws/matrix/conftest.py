@@ -1,4 +1,4 @@
-"""One emulator and one rig for all cases of this folder; each case begins anew."""
+"""One emulator and one rig for all cases of this folder; each case begins anew, and leaves this process as it was."""
 
 from __future__ import annotations
 
@@ -11,12 +11,16 @@ from tests.emulator import running_emulator
 
 
 @pytest.fixture(scope="session")
-def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
-    patch = pytest.MonkeyPatch()
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
     with running_emulator() as emulator:
-        made = Rig(emulator, tmp_path_factory.mktemp("rig"), patch)
+        rig = Rig(emulator, tmp_path_factory.mktemp("rig"))
         try:
-            yield made
+            yield rig
         finally:
-            made.close()
-            patch.undo()
+            rig.close()
+
+
+@pytest.fixture
+def rig(made: Rig, monkeypatch: pytest.MonkeyPatch) -> Rig:
+    made.furnish(monkeypatch)
+    return made

@@ -132,24 +132,30 @@ def after(events: int) -> Deadly:
 class Rig:
     """Runs commands over one emulator, in a folder of its own."""
 
-    def __init__(self, emulator: Emulator, folder: Path, patch: pytest.MonkeyPatch) -> None:
-        self.emulator, self._folder, self._patch = emulator, folder, patch
+    def __init__(self, emulator: Emulator, folder: Path) -> None:
+        self.emulator, self._folder = emulator, folder
         self.clock = RigClock(emulator)
+        # What the commands are does not change from one to the next, and making them costs as much as some runs.
+        self._build_namespace = cache(namespace.build_namespace)
+        self._patch = pytest.MonkeyPatch()
+        self._here, self._for_forks = self._connector(), self._connector()
+        self._states = 0
+
+    def furnish(self, patch: pytest.MonkeyPatch) -> None:
+        """Make this process one whose commands use the rig, for the time of a test."""
+        self._patch, folder = patch, self._folder
         isolate(patch, folder)
+        self.write_inventory({kind: {name: {} for name in names} for kind, names in RESOURCES.items()})
         patch.setenv("CRASHCART_INVENTORY", str(folder / "hosts.yml"))
         patch.setenv("NO_COLOR", "1")
         patch.chdir(folder)
         patch.setattr(house, "SystemClock", self._system_clock)
-        # What the commands are does not change from one to the next, and making them costs as much as some runs.
-        patch.setattr(namespace, "build_namespace", cache(namespace.build_namespace))
+        patch.setattr(namespace, "build_namespace", self._build_namespace)
         patch.setattr(aws, "AwsConnector", self._lend)
         # botocore would really wait between the retries of a read.
         patch.setattr(botocore.endpoint, "time", SimpleNamespace(sleep=self._sleep, time=time.time))
         for module in FACTS:
             patch.setattr(module, "time", SimpleNamespace(time=self.clock.time))
-        self.write_inventory({kind: {name: {} for name in names} for kind, names in RESOURCES.items()})
-        self._here, self._for_forks = self._connector(), self._connector()
-        self._states = 0
 
     def close(self) -> None:
         """Close the connections."""

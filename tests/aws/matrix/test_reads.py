@@ -52,7 +52,7 @@ def targets_of(playbook: str) -> dict[str, dict[str, Mapping[str, Any]]]:
     }
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def regions(rig: Rig) -> Rig:
     """The lab's account, the same in four regions."""
     rig.begin(PARTS, lambda _: None)

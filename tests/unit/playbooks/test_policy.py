@@ -61,10 +61,15 @@ WITHOUT_RESOURCE = {
     "elasticloadbalancing:DescribeTargetGroupAttributes",
     "ec2:DescribeInstances",
     "ec2:DescribeInstanceStatus",
+    "ec2:DescribeSecurityGroups",
+    "ec2:DescribeNetworkAcls",
+    "cloudtrail:LookupEvents",
+    "health:DescribeEvents",
+    "elasticache:DescribeUpdateActions",
 }
 """Actions for which the reference has no resource type: only ``*`` can be allowed."""
 
-SERVICES = ("rds", "elasticache", "autoscaling", "elbv2", "ec2", "cloudwatch")
+SERVICES = ("rds", "elasticache", "autoscaling", "elbv2", "ec2", "cloudwatch", "cloudtrail", "health")
 
 
 def cloud_operations() -> Iterator[CloudOperation[object, object, object]]:
@@ -131,8 +136,9 @@ def test_a_statement_reads_or_writes_and_says_where(name: str, one: Statement) -
     assert len(writes) == 1
     assert re.fullmatch(r"[A-Za-z0-9]+", one.sid)
     assert one.sid.startswith("Write" if writes == {True} else "Read") or one.sid.startswith("ReadNamed")
-    assert (one.sid == ON_ANY) is (one.resource == (ANY,))
-    assert one.resource != (ANY,) or one.condition == {"StringEquals": {"aws:RequestedRegion": "eu-west-1"}}
+    assert one.sid.startswith(ON_ANY) is (one.resource == (ANY,))
+    region = "eu-west-1" if one.sid == ON_ANY else "us-east-1"  # AWS Health has one place for all regions
+    assert one.resource != (ANY,) or one.condition == {"StringEquals": {"aws:RequestedRegion": region}}
     assert writes == {False} or all("prod-*" in arn for arn in one.resource)
 
 

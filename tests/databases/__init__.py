@@ -1,0 +1,1 @@
+"""Databases: the real servers, started by the tests on ports of their own."""
