@@ -12,19 +12,23 @@ from crashcart.lab import Lab
 from tests.lab.hosts import Host, hosts_of
 
 DEFAULT = "crashcart-test"
+SWEEPS = {"test_crash_sweep", "test_docs_commands", "test_drill_cut_off", "test_faults", "test_load_balancer", "test_triage"}
+"""The files whose tests take about half of the time."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of this folder in one process: they share one lab."""
+    """Keep the tests of a lab in one process. There are two labs, since most tests of hosts wait."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("lab"))
+            item.add_marker(pytest.mark.xdist_group("lab-sweeps" if item.path.stem in SWEEPS else "lab"))
 
 
 def suite_lab_name() -> str:
-    """Return the name of the suite's lab; ``CRASHCART_LAB`` may choose another, but not one that a user may live in."""
+    """Return the name of this process's lab; ``CRASHCART_LAB`` may choose another, but not one that a user may live in."""
     name = os.environ.get("CRASHCART_LAB", "")
-    return name if name.startswith(DEFAULT) else DEFAULT
+    own = name if name.startswith(DEFAULT) else DEFAULT
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    return f"{own}-{worker}" if worker else own
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shlex
 import time
 from collections.abc import Iterator
@@ -16,7 +18,7 @@ from crashcart.lab.containers import find_containers
 from crashcart.lab.engine import working_engines
 from crashcart.lab.faults import FAULTS
 from tests.lab.hosts import Host, eventually
-from tests.lab.test_playbooks import Runs
+from tests.lab.test_playbooks import CHECKOUT, Runs
 
 pytestmark = pytest.mark.lab
 
@@ -165,3 +167,32 @@ def frozen(lab: Lab, name: str) -> Iterator[None]:
         yield
     finally:
         engine.ask("unpause", container.id)
+
+
+def test_a_declared_script_is_run_as_it_was_declared_or_not_at_all(
+    runs: Runs, mended: dict[str, Host], tmp_path: Path
+) -> None:
+    host, script = mended["lab1"], "/usr/local/bin/smoke test"
+    text = "#!/bin/sh\nid -un; echo 'checkout: HTTP 500'; exit 2\n"
+    place, quoted = shlex.quote(script), shlex.quote(text)
+    host.say(f"printf %s {quoted} | sudo tee {place} >/dev/null; sudo chmod 755 {place}")
+    declared = [{"path": script, "sha256": hashlib.sha256(text.encode()).hexdigest()}]
+    extra = tmp_path / "zz-scripts.json"
+    extra.write_text(json.dumps({"all": {"hosts": {"lab1": {"check_scripts": declared, "deploy_dir": "/srv/api"}}}}))
+    inventory = ("--inventory", f"{CHECKOUT / 'inventories'},{extra}")
+    host.say("sudo mkdir -p /srv/releases/42 && sudo ln -sfn /srv/releases/42 /srv/api")
+    try:
+        code, document = runs("check.all", "--hosts", "lab1", *RECENT, *inventory)
+        host.say(f"echo '# changed' | sudo tee -a {place} >/dev/null")
+        _, changed = runs("check.script", "--hosts", "lab1", *inventory)
+    finally:
+        host.say(f"sudo rm -rf {place} /srv/api /srv/releases")
+    (target,), (other,) = document["targets"], changed["targets"]
+    assert (code, target["verdict"]) == (1, "degraded"), target
+    assert target["message"] == f"{script} failed with exit status 2: checkout: HTTP 500"
+    steps = {step["operation"]: step for step in target["steps"]}
+    assert f"{script}: nobody" in steps["script.assess"]["evidence"][0]["lines"]
+    assert "/srv/api was changed within 60 min: " in steps["deploy.assess"]["message"]
+    assert "linked by root to /srv/releases/42" in steps["deploy.assess"]["message"]
+    assert (other["outcome"], other["verdict"]) == ("unknown", "unknown")
+    assert "not the declared one" in other["message"]

@@ -18,10 +18,10 @@ def development_tasks(checkout: Path) -> list[Task[Any]]:
     """Return the commands for working on crashcart itself."""
 
     def test(context: Context, values: dict[str, Any]) -> None:
-        # The fast tests share nothing. Of the others, those that need the lab run one after the other, beside the rest.
+        # The fast tests share nothing. Of the others, those that need a lab run one after the other, and mostly wait.
         _run([sys.executable, "-m", "pytest", "-n", "auto", "tests/unit"], checkout)
         if not values["unit"]:
-            _run([sys.executable, "-m", "pytest", "-n", "3", "--dist", "loadgroup", "--ignore", "tests/unit"], checkout)
+            _run([sys.executable, "-m", "pytest", "-n", "4", "--dist", "loadgroup", "--ignore", "tests/unit"], checkout)
 
     def check_code(context: Context, values: dict[str, Any]) -> None:
         for command in (["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"]):

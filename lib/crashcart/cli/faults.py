@@ -35,12 +35,15 @@ def fault_tasks() -> list[Task[Any]]:
 def check_name(name: str | None) -> str:
     """Return the name of a fault of AWS. Raises ``BadInput`` with the nearest, or with who puts a host's fault in."""
     from crashcart.lab.aws.faults import AWS_FAULTS
+    from crashcart.lab.aws.scenes import SCENES
     from crashcart.lab.faults import FAULTS
 
     if not name:
         raise BadInput("lab.fault-add needs the name of a fault", hint="inv lab.fault-list")
     if name in AWS_FAULTS:
         return name
+    if name in SCENES:
+        raise BadInput(f"{name} is a scene: {SCENES[name]}", hint="drills set it up: inv --list drill")
     if name in FAULTS:
         raise BadInput(f"{name} is a fault of hosts: {FAULTS[name].summary}", hint="drills put it in: inv --list drill")
     hint = nearest(name, AWS_FAULTS) or nearest(f"aws.{name}", AWS_FAULTS) or "inv lab.fault-list"
@@ -85,7 +88,8 @@ def _list(context: Context, values: dict[str, Any]) -> None:
     def command() -> int:
         as_json = wants_json(values)
         armed = _armed()
-        print(to_json({"schema": 1, "aws": _known(), "hosts": _of_hosts(), "in": armed}) if as_json else _as_text(armed))
+        known = {"aws": _known(), "scenes": _scenes(), "hosts": _of_hosts()}
+        print(to_json({"schema": 1, **known, "in": armed}) if as_json else _as_text(armed))
         return 0
 
     ended(command, as_json=values.get("output") == "json")
@@ -122,6 +126,12 @@ def _known() -> dict[str, str]:
     return {name: fault.summary for name, fault in AWS_FAULTS.items()}
 
 
+def _scenes() -> dict[str, str]:
+    from crashcart.lab.aws.scenes import SCENES
+
+    return SCENES
+
+
 def _of_hosts() -> dict[str, str]:
     from crashcart.lab.faults import FAULTS
 
@@ -131,8 +141,9 @@ def _of_hosts() -> dict[str, str]:
 def _as_text(armed: dict[str, Any] | None) -> str:
     from crashcart.reports.text import columns
 
-    of_aws, of_hosts = (columns([("", *row) for row in faults.items()]) for faults in (_known(), _of_hosts()))
-    known = f"of AWS, put in with inv lab.fault-add:\n{of_aws}\n\nof hosts, put in by drills:\n{of_hosts}\n"
+    parts = {"of AWS, put in with inv lab.fault-add": _known(), "of hosts, put in by drills": _of_hosts()}
+    parts["scenes of AWS, set up by drills"] = _scenes()
+    known = "\n".join(f"{head}:\n{columns([('', *row) for row in faults.items()])}\n" for head, faults in parts.items())
     if armed is None:
         return f"{known}\nthe lab's AWS is down: inv lab.up"
     rows = [*map(_wire_row, armed["armed"]), *map(_standing_row, armed["conditions"])]

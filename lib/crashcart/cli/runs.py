@@ -34,6 +34,12 @@ def runs_tasks(house: House) -> list[Task[Any]]:
             "ship", "Ship a run to its audit, or 'all' that still are to be", with_run, lambda values: _ship(house, values)
         ),
         _task("report", "Write the reports of a past run", [RUN, REPORT, OUTPUT], lambda values: _report(house, values)),
+        _task(
+            "known-good",
+            "Print what a run saw of security groups and network ACLs, as an inventory to compare with",
+            with_run,
+            lambda values: _known_good(house, values),
+        ),
         _task("verify", "Check that a journal was not altered", with_run, lambda values: _verify(house, values)),
     ]
 
@@ -120,6 +126,15 @@ def _verify(house: House, values: dict[str, Any]) -> int:
     found = verify(find_run(house.runs, _named(values)))
     print(to_json(found) if as_json else found.message)
     return found.exit_code
+
+
+def _known_good(house: House, values: dict[str, Any]) -> int:
+    from crashcart.cli.known_good import known_good
+    from crashcart.journal.folder import find_run
+
+    wants_json(values)  # an inventory in JSON either way
+    print(to_json(known_good(find_run(house.runs, _named(values)))))
+    return 0
 
 
 def _named(values: dict[str, Any]) -> str:
