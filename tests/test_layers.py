@@ -32,6 +32,9 @@ ALLOWED_LIBRARIES = {
     "boto3": "transports",
     "botocore": "transports",
     "invoke": "cli",
+    "psycopg": "transports",
+    "pymysql": "transports",
+    "redis": "transports",
     "rich": "reports",
 }
 FILES = sorted(ROOT.rglob("*.py"))

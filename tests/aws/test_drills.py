@@ -1,4 +1,4 @@
-"""Every drill in the emulated AWS, as typed: each fault is noticed, recovered from with the right number of writes, put back."""
+"""Every drill in the emulated AWS, as typed: noticed, recovered from with the right number of writes, put back."""
 
 from __future__ import annotations
 

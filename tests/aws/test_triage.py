@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from crashcart.lab.aws.account import KEYS, PARTS, REGION, RESOURCES
+from tests.aws.commandline import Commands
 from tests.emulator import Emulator, running_emulator
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -68,10 +69,81 @@ def test_every_kind_is_looked_at_and_nothing_is_written(emulator: Emulator, inst
     assert verdicts == {**dict.fromkeys(found, "healthy"), "web1": "unknown"}, found
     assert (code, found["web1"]["outcome"]) == (4, "unreachable")  # a host that cannot be asked is not down
     assert emulator.writes() == []
-    assert [step["operation"] for step in found["lab-db"]["steps"]] == [
+    assert [step["operation"] for step in found["lab-db"]["steps"] if step["outcome"] != "skipped"] == [
         "rds.assess",
         "rds.maintenance",
+        "health.assess",
     ]  # those of its kind alone
+    assert len(emulator.requests("DescribeUpdateActions")) == 2
+    assert [request["service"] for request in emulator.requests("DescribeEvents")].count("health") == 1  # for all of them
+
+
+def aws_health(target: dict[str, Any]) -> str:
+    return next(str(step["message"]) for step in target["steps"] if step["operation"] == "health.assess")
+
+
+def test_aws_health_is_told_and_blocks_nothing(emulator: Emulator, instance: str, tmp_path: Path) -> None:
+    emulator.fault("aws.health-issue", resource="RDS")
+    emulator.fault("aws.health-issue", resource="ELASTICACHE", value="ours")
+    try:
+        code, found = check(emulator, tmp_path, instance)
+        emulator.fault("aws.error", service="health", value="SubscriptionRequiredException")
+        _, unknown = check(emulator, tmp_path, instance)
+    finally:
+        emulator.clear_faults()
+    public, ours = found["lab-db"], found["lab-redis"]
+    assert (code, public["verdict"], ours["verdict"]) == (1, "healthy", "degraded")
+    assert "AWS has open issues in us-east-1: RDS in us-east-1 since" in aws_health(public)
+    assert ours["message"].startswith("AWS has an open issue that concerns this account: ELASTICACHE")
+    assert {target["verdict"] for name, target in unknown.items() if name != "web1"} == {"healthy"}
+    assert "the account has no Business or Enterprise Support" in aws_health(unknown["lab-db"])
+
+
+def test_many_5xx_and_a_service_update_are_found(emulator: Emulator, instance: str, tmp_path: Path) -> None:
+    emulator.fault("aws.5xx", resource="lab-web")
+    emulator.fault("aws.no-metrics", resource="lab-api")
+    emulator.fault("aws.service-update", resource="lab-redis")
+    try:
+        _, found = check(emulator, tmp_path, instance)
+    finally:
+        emulator.clear_faults()
+    failing, silent = found["lab-web"], found["lab-api"]
+    assert (failing["verdict"], silent["verdict"], found["lab-redis"]["verdict"]) == ("degraded", "healthy", "healthy")
+    assert failing["message"] == "5xx in 15 min: lab-web behind lab: 450 of 9000 requests (5.0 %)"
+    assert "elasticache-lab-update (important severity" in str(found["lab-redis"]["steps"])
+
+
+def test_drift_from_the_last_known_good_is_listed_with_who_did_it(
+    emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A run's rules are kept beside the inventory; then somebody opens a port, and nobody closes it by himself."""
+    ec2 = emulator.client("ec2")
+    group = ec2.create_security_group(GroupName="drifting", Description="drifting")["GroupId"]
+    made = ec2.run_instances(ImageId="ami-12c6146b", MinCount=1, MaxCount=1, SecurityGroupIds=[group])["Instances"][0]
+    name = str(made["InstanceId"])
+    emulator.advance(600)
+    inv = Commands(emulator, tmp_path, monkeypatch, capsys)
+    inv.write({"ec2_instance": {name: {}}})
+    first = inv("check.drift", "--hosts", name)
+    assert first.code == 0, first.all
+    assert "nothing to compare them with" in first.out
+    kept = inv("runs.known-good", first.run)
+    (tmp_path / "zz-known-good.json").write_text(kept.out)
+    monkeypatch.setenv("CRASHCART_INVENTORY", f"{inv.inventory},{tmp_path / 'zz-known-good.json'}")
+    same = inv("check.instance", "--hosts", name)
+    assert (same.code, f"{group} out all 0.0.0.0/0" in kept.out) == (0, True), same.all
+    rule = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
+    ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[rule])
+    emulator.forget_requests()
+    drifted = inv("check.all", "--hosts", name, "--output", "json")
+    (target,) = drifted.document["targets"]
+    assert (drifted.code, target["verdict"]) == (1, "degraded")
+    assert target["message"].startswith(
+        f"1 rule differs from what was known to be good: + {group} in tcp 22 0.0.0.0/0; lab-user, "
+    )
+    assert f"AuthorizeSecurityGroupIngress {group}" in target["message"]
+    assert emulator.writes() == []
+    assert inv("runs.known-good", first.run, "--output", "yaml").code == 2
 
 
 def test_each_fault_has_its_fact_and_its_command(emulator: Emulator, instance: str, tmp_path: Path) -> None:

@@ -157,7 +157,8 @@ def mariadb() -> Iterator[Server]:
         setup = folder / "setup.sql"
         setup.write_text(
             f"CREATE DATABASE {DATABASE};\nCREATE USER app@'127.0.0.1' IDENTIFIED BY '{PASSWORD}';\n"
-            "GRANT PROCESS, RELOAD, SLAVE MONITOR, REPLICATION SLAVE ADMIN, READ_ONLY ADMIN, SUPER ON *.* TO app@'127.0.0.1';\n"
+            "GRANT PROCESS, RELOAD, SLAVE MONITOR, REPLICATION SLAVE ADMIN, READ_ONLY ADMIN, SUPER "
+            "ON *.* TO app@'127.0.0.1';\n"
             f"GRANT ALL ON {DATABASE}.* TO app@'127.0.0.1';\n"
         )
         setup.chmod(0o644)
@@ -190,7 +191,9 @@ def certificate(folder: Path) -> Path:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=2))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))]), False)
+        .add_extension(
+            x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))]), False
+        )
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())
     )

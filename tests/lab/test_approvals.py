@@ -53,7 +53,7 @@ def inv(lab: Lab, hosts: dict[str, Host], tmp_path: Path) -> Inv:
     return run
 
 
-RESTART = ("recover.service-restart", "--hosts", "lab1", "--force", "--settle", "1s")
+RESTART = ("recover.service-restart", "--hosts", "lab1", "--force", "--settle", "1s", "--no-drain")
 
 
 def test_two_others_approve_and_then_it_runs_once(inv: Inv, tmp_path: Path) -> None:

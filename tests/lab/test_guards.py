@@ -23,7 +23,7 @@ pytestmark = pytest.mark.lab
 CHECKOUT = Path(__file__).resolve().parents[2]
 INV = Path(sys.executable).with_name("inv")
 
-RESTART = ("recover.service-restart", "--settle", "1s")
+RESTART = ("recover.service-restart", "--settle", "1s", "--no-drain")
 
 
 class Site:

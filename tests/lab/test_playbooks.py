@@ -94,7 +94,7 @@ def test_a_healthy_service_is_left_alone(runs: Runs, hosts: dict[str, Host]) -> 
 
 def test_force_restarts_each_host_once_in_batches(runs: Runs, hosts: dict[str, Host]) -> None:
     before = {name: starts(host) for name, host in hosts.items()}
-    code, document = runs("recover.service-restart", "--hosts", "lab", "--force", "--settle", "1s")
+    code, document = runs("recover.service-restart", "--hosts", "lab", "--no-drain", "--force", "--settle", "1s")
     assert (code, outcomes(document)) == (0, everywhere("changed"))
     assert {name: starts(host) for name, host in hosts.items()} == {name: count + 1 for name, count in before.items()}
     batches = [line["targets"] for line in runs.journal() if line["event"] == "batch.started"]
@@ -103,7 +103,7 @@ def test_force_restarts_each_host_once_in_batches(runs: Runs, hosts: dict[str, H
 
 def test_since_is_the_idempotent_force(runs: Runs) -> None:
     since = subprocess.run(["date", "-u", "+%Y-%m-%dT%H:%M:%SZ"], capture_output=True, text=True, check=True).stdout.strip()
-    words = ("recover.service-restart", "--hosts", "lab", "--since", since, "--settle", "1s")
+    words = ("recover.service-restart", "--hosts", "lab", "--no-drain", "--since", since, "--settle", "1s")
     assert outcomes(runs(*words)[1]) == everywhere("changed")
     assert outcomes(runs(*words)[1]) == everywhere("ok")
 
@@ -125,7 +125,7 @@ def test_a_unit_that_cannot_be_restarted_is_refused(runs: Runs, hosts: dict[str,
 
 def test_killed_in_the_middle_and_resumed_each_host_restarts_once(runs: Runs, hosts: dict[str, Host]) -> None:
     before = {name: starts(host) for name, host in hosts.items()}
-    process = runs.start("recover.service-restart", "--hosts", "lab", "--force", "--settle", "1s")
+    process = runs.start("recover.service-restart", "--hosts", "lab", "--no-drain", "--force", "--settle", "1s")
     eventually(lambda: runs.has_begun("act.intended"))
     process.kill()
     process.communicate()
@@ -138,7 +138,7 @@ def test_killed_in_the_middle_and_resumed_each_host_restarts_once(runs: Runs, ho
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_runs_end_with_a_whole_journal(runs: Runs, number: signal.Signals) -> None:
-    process = runs.start("recover.service-restart", "--hosts", "lab", "--force", "--settle", "1m")
+    process = runs.start("recover.service-restart", "--hosts", "lab", "--no-drain", "--force", "--settle", "1m")
     eventually(lambda: runs.has_begun("act.intended"))
     process.send_signal(number)
     process.communicate(timeout=30)
@@ -148,7 +148,7 @@ def test_interrupted_runs_end_with_a_whole_journal(runs: Runs, number: signal.Si
 
 
 def test_resuming_a_finished_run_changes_nothing(runs: Runs, hosts: dict[str, Host]) -> None:
-    runs("recover.service-restart", "--hosts", "lab1", "--force", "--settle", "1s")
+    runs("recover.service-restart", "--hosts", "lab1", "--no-drain", "--force", "--settle", "1s")
     before = invocation(hosts["lab1"])
     assert runs("runs.resume", "last")[0] == 0
     assert invocation(hosts["lab1"]) == before

@@ -194,5 +194,5 @@ def test_a_declared_script_is_run_as_it_was_declared_or_not_at_all(
     assert f"{script}: nobody" in steps["script.assess"]["evidence"][0]["lines"]
     assert "/srv/api was changed within 60 min: " in steps["deploy.assess"]["message"]
     assert "linked by root to /srv/releases/42" in steps["deploy.assess"]["message"]
-    assert (other["outcome"], other["verdict"]) == ("unknown", "unknown")
+    assert (other["outcome"], other["verdict"]) == ("failed", "unknown")
     assert "not the declared one" in other["message"]

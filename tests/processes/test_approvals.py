@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from invoke import Collection
 from msgspec.structs import replace
 
+from crashcart.actors import is_author
 from crashcart.cli.approvals import approve_task, plan_text
 from crashcart.cli.house import House
 from crashcart.cli.taming import Tamed
@@ -31,7 +32,6 @@ from crashcart.safety.approvals import (
     Standing,
     check_age,
     check_approved,
-    is_author,
     needed_rule,
     parse_approval,
     rules_of,

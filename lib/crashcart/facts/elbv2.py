@@ -184,15 +184,19 @@ def observe(transport: CloudTransport, member: str = "", port: int | None = None
 
     Raises ``FactUnreadable``, ``NoSuchResource`` with the nearest names, and the transport's errors.
     """
+    seen = describe(transport)
+    backends = elbv2_health.observe(transport, seen.arn)
+    return msgspec.structs.replace(seen, backends=backends, member=member, member_port=port)
+
+
+def describe(transport: CloudTransport) -> TargetGroup:
+    """Describe the transport's resource without its targets, in one call. Raises as ``observe`` does."""
     name = transport.resource
     params = {"TargetGroupArns": [name]} if name.startswith("arn:") else {"Names": [name]}
     try:
-        answer = transport.read(ApiCall("elbv2", "DescribeTargetGroups", params))
+        return _group(transport.read(ApiCall("elbv2", "DescribeTargetGroups", params)))
     except NoSuchResource as error:
         raise NoSuchResource(error.message, action=error.action, code=error.code, hint=_hint(transport, error)) from error
-    seen = _group(answer)
-    backends = elbv2_health.observe(transport, seen.arn)
-    return msgspec.structs.replace(seen, backends=backends, member=member, member_port=port)
 
 
 def add(transport: CloudTransport, seen: TargetGroup, looks: frozenset[str]) -> TargetGroup:

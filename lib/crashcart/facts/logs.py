@@ -151,11 +151,15 @@ def count(stdout: bytes, window: float) -> LogState:
 
 def signature(line: str) -> str:
     """Return a line without what varies, what is secret and what is personal."""
-    text = "".join(char if char.isprintable() else " " for char in line)
-    text = _SECRET.sub(r"\1\2***", text)
+    text = masked(line)
     for pattern, word in _VARIES:
         text = pattern.sub(word, text)
     return _BLANKS.sub(" ", text).strip()[:_LONGEST]
+
+
+def masked(line: str) -> str:
+    """Return a line as printable text without what is secret."""
+    return _SECRET.sub(r"\1\2***", "".join(char if char.isprintable() else " " for char in line))
 
 
 def _counted(lines: Iterable[tuple[float | None, str]]) -> Iterator[Signature]:

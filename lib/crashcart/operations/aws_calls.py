@@ -44,12 +44,16 @@ class Grants(msgspec.Struct, frozen=True):
 
 
 class AwsCall(msgspec.Struct, frozen=True):
-    """A call as IAM names it, what it is about, and whether it changes something. No resource: IAM knows none for it."""
+    """A call as IAM names it, what it is about, and whether it changes something. No resource: IAM knows none for it.
+
+    ``region`` is where it is always sent, for a service that has one place for all regions.
+    """
 
     action: str
     resources: tuple[str, ...] = ()
     writes: bool = False
     only_if: Condition | None = None
+    region: str = ""
 
     @property
     def service(self) -> str:
@@ -62,9 +66,9 @@ class AwsCall(msgspec.Struct, frozen=True):
         return tuple(prefix + grants.fill(resource) for resource in self.resources) or (ANY,)
 
 
-def reads(action: str, *resources: str) -> AwsCall:
+def reads(action: str, *resources: str, region: str = "") -> AwsCall:
     """Declare a call that changes nothing."""
-    return AwsCall(action, resources)
+    return AwsCall(action, resources, region=region)
 
 
 def writes(action: str, *resources: str, only_if: Condition | None = None) -> AwsCall:

@@ -206,6 +206,9 @@ class Operation(ABC, Generic[W, S, G]):
         """Return whom it speaks to: the target itself, or what stands for it elsewhere, such as its load balancer."""
         return target
 
+    def check(self, target: Target, args: Mapping[str, Any]) -> None:
+        """Check what it needs of this machine for a target, when a run is compiled. Raises ``BadInput``."""
+
     @abstractmethod
     def observe(self, transport: Any, wish: W, looks: frozenset[str]) -> S:
         """Read the target's state, with the dearer facts that ``looks`` names. Raises the transport's errors.

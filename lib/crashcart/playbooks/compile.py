@@ -110,6 +110,9 @@ class Compiler:
         if not steps:
             names = ", ".join(sorted({step.operation for step in self._playbook.steps}))
             raise BadInput(f"{self._playbook.name} says that it acts on {target.kind}, but none of its steps does: {names}")
+        for planned in (*steps, *verify):
+            if not planned.skip:
+                self._operations[planned.operation].check(target, planned.args)
         return TargetPlan(target, (*steps, *verify))
 
     def _of_kind(self, steps: Sequence[StepSpec], kind: str) -> Iterator[StepSpec]:

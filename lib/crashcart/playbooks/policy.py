@@ -94,12 +94,13 @@ def _resolved(call: AwsCall, grants: Grants) -> _Resolved:
 
 def _reads(looks: Sequence[_Resolved], grants: Grants) -> Iterator[Statement]:
     """One statement for all calls about the same resources, those about any of them last."""
-    ordered = sorted(looks, key=lambda look: (look.arns == (ANY,), look.arns, look.call.action))
-    for arns, group in groupby(ordered, key=lambda look: look.arns):
+    ordered = sorted(looks, key=lambda look: (look.arns == (ANY,), look.arns, look.call.region, look.call.action))
+    for (arns, region), group in groupby(ordered, key=lambda look: (look.arns, look.call.region)):
         members = list(group)
         actions = tuple(member.call.action for member in members)
         if arns == (ANY,):
-            yield Statement(ON_ANY, "Allow", actions, arns, _conditions(_IN_REGION, grants))
+            there = msgspec.structs.replace(_IN_REGION, value=region) if region else _IN_REGION
+            yield Statement(ON_ANY + ("InOneRegion" if region else ""), "Allow", actions, arns, _conditions(there, grants))
         else:
             yield Statement(f"Read{_title(members[0].call)}", "Allow", actions, arns)
 

@@ -30,6 +30,9 @@ MANY = 10
 MOST_NOTICES = 30
 """Notices that a summary shows of one sort; the journal has all."""
 
+AWS_HEALTH = "AWS Health"
+"""The evidence that is worth telling of healthy targets, too."""
+
 _ALIKE = frozenset({Outcome.SKIPPED, Outcome.REFUSED})
 """Outcomes whose reason mostly lies outside the target, so that hundreds of targets share the very same words."""
 
@@ -101,6 +104,7 @@ def make_closing(
         notices=(
             *_bounded(_notices([result for result in ordered if _is_notable(result)], guide), show),
             *_open(started, results),
+            *_aside(results),
         ),
         following=tuple(guide.steps(status)),
         owed=tuple(_owed(event, undo, commands) for event in owed for undo in event.undos),
@@ -216,6 +220,15 @@ def _subject(alike: Sequence[TargetResult]) -> str:
 
 def _message(alike: Sequence[TargetResult]) -> str:
     return visible(common([(result.message, result.name) for result in alike]))
+
+
+def _aside(results: Sequence[TargetResult]) -> Iterator[Notice]:
+    """Yield what AWS says of itself where the targets are healthy all the same, once for all of them."""
+    calm = (result for result in results if not _is_notable(result))
+    kept = (evidence for result in calm for step in result.steps for evidence in step.evidence)
+    lines = Counter(line for evidence in kept if evidence.name == AWS_HEALTH for line in evidence.lines)
+    for line, count in lines.items():
+        yield Notice("found", AWS_HEALTH, f"open issue: {visible(line)} ({counted(count, 'healthy target')})", Tone.UNSURE)
 
 
 def _open(started: RunStarted, results: Sequence[TargetResult]) -> Iterator[Notice]:

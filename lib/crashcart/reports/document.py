@@ -14,6 +14,7 @@ from crashcart.events import Intended, RunStarted, StepFinished
 from crashcart.journal.recall import PastRun
 from crashcart.plan import PlannedStep, TargetPlan
 from crashcart.reports.hints import with_hints
+from crashcart.reports.tones import worst_first
 from crashcart.results import EXIT_UNKNOWN, Mode, Outcome, StepResult, TargetResult, summarize
 from crashcart.secrets import MASK, encode_secret, is_secret_name
 
@@ -141,6 +142,7 @@ def _document(run: RunPart, results: Sequence[TargetResult]) -> dict[str, Any]:
         "run": msgspec.to_builtins(run, enc_hook=encode_secret),
         "targets": msgspec.to_builtins([with_hints(result) for result in results], enc_hook=encode_secret),
         "summary": summarize(results),
+        "worst_first": [result.name for result in worst_first(results)],
     }
 
 

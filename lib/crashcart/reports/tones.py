@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 from crashcart.results import Outcome, TargetResult, Verdict
@@ -63,3 +64,9 @@ def urgency(result: TargetResult, *, by_verdict: bool) -> tuple[int, int]:
     """
     verdict = _VERDICT_ORDER[result.verdict or Verdict.UNKNOWN] if by_verdict else 0
     return (verdict, _OUTCOME_ORDER[result.outcome])
+
+
+def worst_first(results: Sequence[TargetResult]) -> list[TargetResult]:
+    """Return results by how much they need attention, by their verdicts where there are any; of equal ones, as they were."""
+    by_verdict = any(result.verdict for result in results)
+    return sorted(results, key=lambda result: urgency(result, by_verdict=by_verdict))

@@ -28,6 +28,9 @@ from crashcart.transports.base import ApiCall
 PAGING = "PaginationConfig"
 """botocore's own parameter of paginated calls; a read with ``MaxItems`` in it wants no more than these."""
 
+ABOUT_ALL = frozenset({("health", "DescribeEvents")})
+"""Calls whose answer is the same for every target of an account and region."""
+
 
 class AwsConnector:
     """Makes the transports of a run. Sessions, credentials, clients and their backing off are shared by all of them.
@@ -102,8 +105,14 @@ class AwsTransport:
         """Send a call that changes nothing, at most four times, and return its answer: all pages as one.
 
         More than ``Limits.items`` items or ``Limits.pages`` pages are an error (``InvalidCall``), never cut, unless the call
-        itself says ``PaginationConfig: {MaxItems: n}``. Expired credentials are read anew once.
+        itself says ``PaginationConfig: {MaxItems: n}``. Expired credentials are read anew once. A call that is about the
+        account and not about this resource (``ABOUT_ALL``) is sent once for all that ask with this access.
         """
+        if (call.service, call.operation) in ABOUT_ALL:
+            return self._sessions.get(self._access).answers.once(call, lambda: self._read(call))
+        return self._read(call)
+
+    def _read(self, call: ApiCall) -> dict[str, Any]:
         with self._under_way() as flight:
             try:
                 return self._send(call, flight, writes=False)

@@ -68,7 +68,7 @@ _LISTED = {
 """What a call that lists is about when no parameter names a resource."""
 
 _UNSCOPED = re.compile(
-    r"autoscaling:Describe|elasticloadbalancing:Describe|ec2:Describe|cloudwatch:|\w+:DescribeEvents$|tag:"
+    r"autoscaling:Describe|elasticloadbalancing:Describe|ec2:Describe|cloudwatch:|\w+:DescribeEvents$|cloudtrail:Lookup|elasticache:DescribeUpdateActions|tag:"
 )
 """Actions that IAM allows on every resource or on none."""
 

@@ -32,9 +32,13 @@ from crashcart.transports.aws_check import AwsAccess
 from crashcart.transports.aws_codes import Fate, fate_of
 from crashcart.transports.aws_gate import Gate, InFlight
 from crashcart.transports.aws_names import Identity
+from crashcart.transports.aws_shared import Answers
 
 CONNECTIONS = 64
 """Connections that a client keeps open at most; more threads than that open one each time."""
+
+_BEST_EFFORT = frozenset({"health", "cloudtrail"})
+"""Services that nothing depends on: asked once and briefly, so that their silence holds nobody up."""
 
 _LOOPBACK = re.compile(r"localhost|127(\.\d+){3}|::1")
 
@@ -121,7 +125,10 @@ class _RoleProvider(CredentialProvider):  # type: ignore[misc]
 
 
 class AwsSession:
-    """One boto3 session and its clients. ``lock`` guards all making of clients, ``loader`` holds the services' models."""
+    """One boto3 session and its clients. ``lock`` guards all making of clients, ``loader`` holds the services' models.
+
+    ``answers`` are those that are asked for once.
+    """
 
     def __init__(
         self, access: AwsAccess, identity: Identity, limits: Limits, clock: Clock, lock: threading.Lock, loader: Any
@@ -133,6 +140,7 @@ class AwsSession:
         self._services: dict[tuple[str, bool], Service] = {}
         self._gates: dict[str, Gate] = {}
         self._caller: str | None = None
+        self.answers = Answers()
 
     def authenticate(self) -> None:
         """Have valid credentials, refreshed if they are about to end. Raises botocore's errors, none of them of a call."""
@@ -154,7 +162,7 @@ class AwsSession:
             if key not in self._services:
                 gate = self._gates.setdefault(name, Gate(self._clock))
                 wire = Wire(name, gate, writes=writes)
-                client = self._client(name, self._config(writes=writes))
+                client = self._client(name, self._config(writes=writes, brief=name in _BEST_EFFORT))
                 wire.attach(client)
                 # Reads the service's pagination once, instead of in every thread that comes first.
                 client.can_paginate(next(iter(client.meta.method_to_api_mapping)))
@@ -190,8 +198,10 @@ class AwsSession:
             name, region_name=self.access.region, endpoint_url=self.access.endpoint_url or None, config=config
         )
 
-    def _config(self, *, writes: bool) -> Config:
+    def _config(self, *, writes: bool, brief: bool = False) -> Config:
         limits = self._limits
+        if brief:
+            limits = msgspec.structs.replace(limits, read=min(limits.read, 2 * limits.connect), attempts=1)
         host = urlsplit(self.access.endpoint_url).hostname or ""
         return Config(
             user_agent_extra=self._identity.user_agent,

@@ -136,8 +136,9 @@ Rows = tuple[tuple[str, ...], ...]
 class DatabaseTransport(Session, Protocol):
     """A session with a database as its clients have it, from the controller; opened on first use, every step bounded.
 
-    ``connect`` and ``ask`` raise ``Unreachable`` and its kinds (no connection, TLS or login denied), ``Busy`` (it answers that
-    it takes nobody now), ``ConnectionLost`` (it fell silent), ``FactUnreadable`` (it refuses this query, or a driver is missing).
+    ``connect`` and ``ask`` raise ``Unreachable`` and its kinds (no connection, TLS or login denied), ``Busy`` (it answers
+    that it takes nobody now), ``ConnectionLost`` (it fell silent), ``FactUnreadable`` (it refuses this query, or this
+    machine has no driver or password for it).
     """
 
     @property

@@ -23,6 +23,9 @@ DATABASE = "database"
 INSTALL = "pip install 'crashcart[db]'"
 
 URL, PASSWORD, PASSWORD_ENV = "endpoint_url", "endpoint_password", "endpoint_password_env"
+PREFIX = "endpoint_"
+KNOWN = (URL, PASSWORD, PASSWORD_ENV, "endpoint_role")
+"""The variables that speak of a target's endpoint."""
 
 
 class Engine(StrEnum):
@@ -87,7 +90,7 @@ class EndpointUrl(str):
 
 
 class Place(msgspec.Struct, frozen=True):
-    """An endpoint's URL, read. ``path`` is the database's name, for HTTP what is asked for; ``ca`` a file of certificates."""
+    """An endpoint's URL, read. ``path``: the database's name, or what HTTP asks for; ``ca``: a file of certificates."""
 
     engine: Engine
     host: str
@@ -143,12 +146,10 @@ class Access(msgspec.Struct, frozen=True):
 
 def check_access(target: Target) -> None:
     """Check a target's ``endpoint_*`` variables, where it has any. Raises ``BadInput``."""
-    unknown = [
-        name for name in target.variables if name.startswith("endpoint_") and name not in {URL, PASSWORD, PASSWORD_ENV}
-    ]
-    if unknown:
-        hint = nearest(unknown[0], (URL, PASSWORD, PASSWORD_ENV)) or f"known are {URL}, {PASSWORD}, {PASSWORD_ENV}"
-        raise BadInput(f"{target.name}: unknown variable {unknown[0]!r}", hint=hint)
+    for name in target.variables:
+        rest = name.removeprefix(PREFIX)
+        if name.startswith(PREFIX) and name not in KNOWN and nearest(rest, [known.removeprefix(PREFIX) for known in KNOWN]):
+            raise BadInput(f"{target.name}: unknown variable {name!r}", hint=f"known are {', '.join(KNOWN)}")
     if PASSWORD in target.variables and PASSWORD_ENV in target.variables:
         raise BadInput(f"{target.name}: {PASSWORD} and {PASSWORD_ENV} exclude each other", hint="leave one of them out")
     url = target.variable(URL)

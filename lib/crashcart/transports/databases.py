@@ -1,11 +1,12 @@
 """Databases as their clients see them: the connector of a run, and one session with each.
 
-The drivers (psycopg, PyMySQL, redis) are the extra ``db`` and are imported when first used. Every step has its limit:
-3 s until logged in, 5 s for one answer; then the socket is shut down, whatever the driver waits for.
+The drivers (psycopg, PyMySQL, redis) are the extra ``db`` and are imported when first used. Every step has its limit,
+3 s each to resolve, to connect and to log in, 5 s for one answer; then the socket is shut down, whatever the driver does.
 """
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 import time
@@ -26,10 +27,10 @@ from crashcart.errors import (
 from crashcart.secrets import Redactor
 from crashcart.targets import Target
 from crashcart.transports.base import DatabaseTransport, Rows
-from crashcart.transports.database_access import Access, Engine, Place, endpoint_access
+from crashcart.transports.database_access import Access, Engine, Place, Tls, endpoint_access
 
 CONNECT = 3.0
-"""Seconds until the connection stands and is logged in."""
+"""Seconds that a name, a connection and a login may take, each."""
 
 STATEMENT = 5.0
 """Seconds that one answer may take."""
@@ -46,10 +47,14 @@ def open_database(target: Target) -> DatabaseTransport:
 
 
 class Driver:
-    """What each engine does its own way, over one connection; errors are the driver's own."""
+    """What each engine does its own way, over one connection; errors are the driver's own.
+
+    ``handle`` is a second way to its socket, to shut it down with: what the driver does with its own is its own business.
+    """
 
     def __init__(self, access: Access, sock: socket.socket) -> None:
         self.access, self.place, self.sock = access, access.place, sock
+        self.handle = copy_of(sock.fileno())
 
     @property
     def password(self) -> str | None:
@@ -63,12 +68,18 @@ class Driver:
         """Send a query that only reads."""
         raise FactUnreadable(f"{self.place.address} is not asked anything but whether it accepts connections", final=True)
 
+    def speak_over(self, number: int) -> None:
+        """Take another socket for the one that is shut down: the driver has opened it itself."""
+        self.handle.close()
+        self.handle = copy_of(number)
+
     def error(self, error: Exception) -> CrashcartError | None:
         """Say what an error of the driver means; None for one that is no answer of the server's."""
         return None
 
     def close(self) -> None:
         """End the connection."""
+        self.handle.close()
         self.sock.close()
 
 
@@ -135,7 +146,7 @@ class Database:
                 self._flight.watch(sock)
 
     def _watched(self, driver: Driver, query: str) -> Rows:
-        self._watch(driver.sock)
+        self._watch(driver.handle)
         return driver.ask(query)
 
     def _guarded(self, access: Access, driver: Driver | None, limit: float, work: Callable[[], _T]) -> _T:
@@ -146,7 +157,7 @@ class Database:
                 return work()
             except CrashcartError as error:
                 raise _why(flight, access.place, connected=driver is not None) or error from error
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 -- each driver has its own errors; what is nobody's is raised again
                 plain = _translated(error, access, driver)
                 raise _why(flight, access.place, connected=driver is not None) or _redacted(plain, redact) from None
 
@@ -172,13 +183,13 @@ class _Flight:
         self._lock = threading.Lock()
         self._timer = threading.Timer(limit, self.end)
         self._timer.daemon = True
-        self._timer.start()
 
     def watch(self, sock: socket.socket) -> None:
-        """Shut this one down; a copy, since a driver may close its own at any time."""
+        """Shut this one down, from now on after the limit."""
         with self._lock:
             if self._socket is None:
-                self._socket = sock.dup()
+                self._socket = copy_of(sock.fileno())
+                self._timer.start()
         if self.late or self.cancelled:
             self._shut()
 
@@ -199,6 +210,11 @@ class _Flight:
         with self._lock, suppress(OSError):
             if self._socket:
                 self._socket.shutdown(socket.SHUT_RDWR)
+
+
+def copy_of(number: int) -> socket.socket:
+    """Return another way to an open socket."""
+    return socket.socket(fileno=os.dup(number))
 
 
 def dial(place: Place) -> socket.socket:
@@ -233,17 +249,15 @@ def _address(place: Place) -> str:
 
 
 def _logged_in(access: Access, watch: Callable[[socket.socket], None]) -> Driver:
-    sock = dial(access.place)
-    watch(sock)
-    driver = _driver(access.place.engine)(access, sock)
+    driver = _driver(access.place.engine)(access, dial(access.place))
+    watch(driver.handle)
     try:
         driver.log_in()
     except Exception as error:
         plain = _translated(error, access, driver)
         with suppress(Exception):
             driver.close()
-        raise plain from error
-    watch(driver.sock)
+        raise Unreachable(plain.message) if isinstance(plain, ConnectionLost) else plain from error
     return driver
 
 
@@ -268,7 +282,7 @@ def _why(flight: _Flight, place: Place, *, connected: bool) -> CrashcartError | 
         return None
     if connected:
         return ConnectionLost(f"{place.address} gave no answer within {STATEMENT:.0f} s")
-    return SilentPeer(f"{place.address} accepts connections but does not answer within {CONNECT:.0f} s")
+    return silent(place)
 
 
 def _translated(error: Exception, access: Access, driver: Driver | None) -> CrashcartError:
@@ -278,7 +292,7 @@ def _translated(error: Exception, access: Access, driver: Driver | None) -> Cras
     if ours:
         return ours
     if isinstance(error, TimeoutError):
-        return SilentPeer(f"{access.place.address} does not answer")
+        return silent(access.place)
     if isinstance(error, OSError):
         return ConnectionLost(f"{access.place.address} broke the connection: {error.strerror or said(error)}")
     raise error
@@ -287,6 +301,12 @@ def _translated(error: Exception, access: Access, driver: Driver | None) -> Cras
 def _redacted(error: CrashcartError, redact: Redactor) -> CrashcartError:
     error.message = redact.data(error.message.encode()).decode()
     return error
+
+
+def silent(place: Place) -> SilentPeer:
+    """Return what a server is that accepts connections and nothing else."""
+    over = " over TLS" if place.tls not in {Tls.DISABLE, Tls.PREFER} else ""
+    return SilentPeer(f"{place.address} accepts connections but does not answer{over} within {CONNECT:.0f} s")
 
 
 def said(error: Any) -> str:

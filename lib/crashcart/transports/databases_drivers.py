@@ -5,10 +5,9 @@ The drivers are imported when a session logs in: whoever has none of their URLs 
 
 from __future__ import annotations
 
-import os
 import re
-import socket
 import ssl
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +17,11 @@ from crashcart.errors import (
     ConnectionLost,
     CrashcartError,
     FactUnreadable,
-    SilentPeer,
     Unreachable,
 )
 from crashcart.transports.base import Rows
 from crashcart.transports.database_access import Tls
-from crashcart.transports.databases import CONNECT, MOST_ROWS, STATEMENT, Driver, said
+from crashcart.transports.databases import CONNECT, MOST_ROWS, STATEMENT, Driver, said, silent
 
 if TYPE_CHECKING:
     import psycopg
@@ -35,14 +33,15 @@ CREDENTIALS = "the user is in endpoint_url, the password in endpoint_password or
 
 _AUTH = re.compile(
     r"authentication failed|no password supplied|no pg_hba\.conf entry|role .* does not exist|is not permitted to log in",
-    re.I,
+    re.IGNORECASE,
 )
 _BUSY = re.compile(
     r"starting up|shutting down|in recovery mode|not yet accepting|too many clients|too many connections|connection slots",
-    re.I,
+    re.IGNORECASE,
 )
-_TLS = re.compile(r"\bSSL\b|\bTLS\b|certificate", re.I)
-_TIMEOUT = re.compile(r"timeout expired|timed out", re.I)
+_TLS = re.compile(r"\bSSL\b|\bTLS\b|certificate", re.IGNORECASE)
+_PREFACE = re.compile(r"^(connection failed: )?(connection to server at .*? failed: )?((FATAL|ERROR):\s*)?")
+_TIMEOUT = re.compile(r"timeout expired|timed out", re.IGNORECASE)
 
 _MYSQL_AUTH = frozenset({1044, 1045, 1130, 1251, 1524, 1698, 3118, 3159})
 _MYSQL_BUSY = frozenset({1040, 1053, 1129, 1203, 1226})
@@ -76,7 +75,7 @@ class PostgreSql(Driver):
             autocommit=True,
             prepare_threshold=None,
         )
-        self.sock = socket.socket(fileno=os.dup(self._connection.fileno()))
+        self.speak_over(self._connection.fileno())
 
     def ask(self, query: str) -> Rows:
         """Ask within a transaction that may only read."""
@@ -98,7 +97,7 @@ class PostgreSql(Driver):
             return None
         code, where, words = error.sqlstate or "", self.place.address, _last_line(error)
         if isinstance(error, psycopg.errors.ConnectionTimeout) or (not code and _TIMEOUT.search(words)):
-            return SilentPeer(f"{where} accepts connections but does not answer within {CONNECT:.0f} s")
+            return silent(self.place)
         if code.startswith("57P") or code == "53300" or (not code and _BUSY.search(words)):
             return Busy(f"{where} answers, but {words}")
         if code.startswith("28") or (not code and _AUTH.search(words)):
@@ -107,7 +106,7 @@ class PostgreSql(Driver):
             return Unreachable(f"{where}: TLS: {words}")
         if code and not code.startswith("08"):
             return FactUnreadable(f"{where}: {words}")
-        return ConnectionLost(f"{where}: {words}") if hasattr(self, "_connection") else Unreachable(f"{where}: {words}")
+        return ConnectionLost(f"{where}: {words}")
 
     def close(self) -> None:
         """End the session."""
@@ -170,11 +169,7 @@ class MySql(Driver):
             return Unreachable(f"{where}: TLS: {words}")
         if number in _MYSQL_LOST or not number:
             late = isinstance(error.__cause__ or error.__context__, TimeoutError)
-            return (
-                SilentPeer(f"{where} accepts connections but does not answer")
-                if late
-                else ConnectionLost(f"{where}: {words}")
-            )
+            return silent(self.place) if late else ConnectionLost(f"{where}: {words}")
         return FactUnreadable(f"{where}: {words}")
 
     def close(self) -> None:
@@ -203,7 +198,7 @@ class Redis(Driver):
             username=self.place.user or None,
             password=self.password or None,
             ssl=self.place.tls is not Tls.DISABLE,
-            ssl_ca_certs=self.place.ca if self.place.ca != "system" else None,
+            ssl_ca_certs=self.place.ca if self.place.ca not in {"", "system"} else None,
             socket_connect_timeout=CONNECT,
             socket_timeout=CONNECT,
             retry=Retry(NoBackoff(), 0),
@@ -212,14 +207,22 @@ class Redis(Driver):
             decode_responses=True,
             protocol=2,
         )
-        self._client.execute_command("PING")
+        self._send("PING")
+        sock = getattr(self._client.connection, "_sock", None)
+        if sock:
+            self.speak_over(sock.fileno())
 
     def ask(self, query: str) -> Rows:
         """Send a command; an answer of named values comes as rows of name and value."""
-        answer = self._client.execute_command(*query.split())
+        answer = self._send(*query.split())
         if isinstance(answer, dict):
             return tuple((str(name), _text(value)) for name, value in answer.items())
-        return ((_text(answer),),)
+        lines = [line.partition(":") for line in str(answer).splitlines()]
+        return tuple((name, value) for name, _, value in lines) if len(lines) > 1 else ((_text(answer),),)
+
+    def _send(self, *words: str) -> object:
+        send: Callable[..., object] = self._client.execute_command
+        return send(*words)
 
     def error(self, error: Exception) -> CrashcartError | None:
         """Tell from the class, and where it is one for all from the server's words."""
@@ -233,7 +236,7 @@ class Redis(Driver):
         if isinstance(error, redis.BusyLoadingError) or "max number of clients" in words or "MASTERDOWN" in words:
             return Busy(f"{where} answers, but {words}")
         if isinstance(error, redis.TimeoutError):
-            return SilentPeer(f"{where} accepts connections but does not answer within {CONNECT:.0f} s")
+            return silent(self.place)
         if isinstance(error, redis.ConnectionError):
             is_tls = isinstance(error.__cause__ or error.__context__, ssl.SSLError) or _TLS.search(words)
             return Unreachable(f"{where}: TLS: {words}") if is_tls else ConnectionLost(f"{where}: {words}")
@@ -268,4 +271,4 @@ def _last_line(error: Exception) -> str:
     """Return the server's own words without libpq's preface, which repeats the address."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     words = next((line for line in lines if "FATAL:" in line or "ERROR:" in line), lines[0] if lines else "")
-    return said(re.sub(r"^.*?(?:FATAL|ERROR):\s*", "", words.removeprefix("connection failed: ")))
+    return said(_PREFACE.sub("", words))

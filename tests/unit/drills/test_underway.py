@@ -17,10 +17,14 @@ ONE = Underway("drill.x", "clean", ("lab1", "lab2"), datetime(2030, 1, 31, 3, 0,
 
 def test_a_note_goes_with_its_drill_also_when_that_fails(tmp_path: Path) -> None:
     notes = Notes(tmp_path)
-    with pytest.raises(RuntimeError), notes.noted(ONE):
-        assert notes.going_on() == [ONE]
-        assert notes.left() == []
-        raise RuntimeError
+
+    def fail() -> None:
+        with notes.noted(ONE):
+            assert (notes.going_on(), notes.left()) == ([ONE], [])
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert (notes.going_on(), notes.left()) == ([], [])
 
 

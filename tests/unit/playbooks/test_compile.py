@@ -29,6 +29,7 @@ def compile_for(playbook: Playbook, given: dict[str, Any], **variables: object) 
 
 
 REQUIRED = {
+    "check.deploy": {"path": "/srv/api"},
     "check.network": {"dependencies": "db.example.com:5432"},
     "recover.asg-restore": {"desired": "2"},
     "recover.asg-scale": {"at_least": "6"},
@@ -44,7 +45,9 @@ def test_every_shipped_playbook_compiles(library: Library) -> None:
     for name in library.entries:
         found = library.get(name)
         if isinstance(found, Playbook):
-            plan = compile_for(found, REQUIRED.get(name, {}), unit="api", health_url="http://127.0.0.1/")
+            scripts = [{"path": "/opt/checks/smoke", "sha256": "0" * 64}]
+            variables = {"unit": "api", "health_url": "http://127.0.0.1/", "check_scripts": scripts}
+            plan = compile_for(found, REQUIRED.get(name, {}), **variables)
             assert plan.targets[0].steps, name
         else:
             assert library.playbook(found.playbook)

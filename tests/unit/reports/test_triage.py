@@ -6,6 +6,7 @@ from crashcart.events import RunFinished, RunStarted
 from crashcart.plan import Options, Plan
 from crashcart.reports.closing import make_closing
 from crashcart.reports.commands import Commands
+from crashcart.reports.tones import worst_first
 from crashcart.results import Evidence, Outcome, Phase, StepResult, TargetResult, Verdict, summarize
 
 PLAN = Plan("check.all", "Look", "web", (), read_only=True)
@@ -46,3 +47,30 @@ def test_all_that_the_looks_found_is_told_and_bounded() -> None:
     closing = make_closing(RunStarted("r1", "me", PLAN, Options(), "1"), [result], ended, Commands(["inv", "check.all"]))
     assert len(closing.notices[0].details) == 11
     assert "more lines" in closing.notices[0].details[-1]
+
+
+def test_what_aws_says_of_itself_is_told_once_where_the_targets_are_healthy() -> None:
+    kept = (Evidence("AWS Health", lines=("RDS in us-east-1 since 10:52:19 UTC: X",)),)
+    results = [
+        TargetResult.of(
+            name, "rds_cluster", [StepResult("s", "health.assess", Phase.STEP, Outcome.OK, "open issues", evidence=kept)]
+        )
+        for name in ("db1", "db2")
+    ]
+    ended = RunFinished("ok", 0, "", summarize(results), 1.0)
+    closing = make_closing(RunStarted("r1", "me", PLAN, Options(), "1"), results, ended, Commands(["inv", "check.all"]))
+    (notice,) = closing.notices
+    assert (notice.word, notice.sentence) == (
+        "found",
+        "AWS Health: open issue: RDS in us-east-1 since 10:52:19 UTC: X (2 healthy targets)",
+    )
+
+
+def test_the_document_names_the_worst_first_and_keeps_the_order_of_its_targets() -> None:
+    results = [
+        seen("web1", (Outcome.OK, "all well", Verdict.HEALTHY)),
+        seen("web2", (Outcome.UNREACHABLE, "no answer", Verdict.UNKNOWN)),
+        seen("web3", (Outcome.FAILED, "/var: 100 % full", Verdict.DOWN)),
+        seen("web4", (Outcome.FAILED, "40 errors", Verdict.DEGRADED)),
+    ]
+    assert [result.name for result in worst_first(results)] == ["web3", "web4", "web2", "web1"]

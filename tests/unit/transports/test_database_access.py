@@ -33,7 +33,10 @@ def target(**variables: Any) -> Target:
         ("redis://cache", Place(Engine.REDIS, "cache", 6379)),
         ("rediss://cache:6380", Place(Engine.REDIS, "cache", 6380, tls=Tls.VERIFY_FULL)),
         ("tcp://db:5432", Place(Engine.PORT, "db", 5432)),
-        ("https://api.example.com/health?db=1", Place(Engine.HTTP, "api.example.com", 443, path="/health?db=1", tls=Tls.VERIFY_FULL)),
+        (
+            "https://api.example.com/health?db=1",
+            Place(Engine.HTTP, "api.example.com", 443, path="/health?db=1", tls=Tls.VERIFY_FULL),
+        ),
     ],
 )
 def test_a_url_is_read(url: str, place: Place) -> None:
@@ -73,16 +76,16 @@ def test_a_password_in_the_url_is_refused_and_not_repeated() -> None:
 
 def test_names_are_checked() -> None:
     with pytest.raises(BadInput, match="endpoint_pasword_env") as raised:
-        check_access(target(endpoint_pasword_env="X"))
+        check_access(target(endpoint_pasword_env="X"))  # noqa: S106
     assert "endpoint_password_env" in raised.value.hint
     with pytest.raises(BadInput, match="exclude each other"):
-        check_access(target(endpoint_password=Secret("x"), endpoint_password_env="X"))
+        check_access(target(endpoint_password=Secret("x"), endpoint_password_env="X"))  # noqa: S106
     check_access(target(endpoint_of_something_else="mine"))
 
 
 def test_the_password_comes_from_its_variable_or_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ORDERS_PASSWORD", "from-the-environment")
-    found = endpoint_access(target(endpoint_url="redis://cache", endpoint_password_env="ORDERS_PASSWORD"))
+    found = endpoint_access(target(endpoint_url="redis://cache", endpoint_password_env="ORDERS_PASSWORD"))  # noqa: S106
     assert found.password == Secret("from-the-environment")
     assert "from-the" not in repr(found)
     assert endpoint_access(target(endpoint_url="redis://cache", endpoint_password=Secret("x"))).password == Secret("x")
@@ -92,7 +95,11 @@ def test_the_password_comes_from_its_variable_or_the_environment(monkeypatch: py
 @pytest.mark.parametrize(
     ("variables", "says", "hint"),
     [
-        ({"endpoint_password_env": "NO_SUCH_VARIABLE"}, "the environment has no variable NO_SUCH_VARIABLE", "export NO_SUCH"),
+        (
+            {"endpoint_password_env": "NO_SUCH_VARIABLE"},
+            "the environment has no variable NO_SUCH_VARIABLE",
+            "export NO_SUCH",
+        ),
         ({"endpoint_password": "***"}, "is not in the journal", "inv check.database"),
     ],
 )

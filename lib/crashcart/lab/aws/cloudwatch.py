@@ -1,8 +1,9 @@
-"""CloudWatch with the one thing that recoveries ask it: how far replicas are behind, measured every minute until now.
+"""CloudWatch with what is asked of it: how far replicas are behind, and what load balancers answer, each minute until now.
 
 Metrics and dimensions: "Amazon CloudWatch metrics for Amazon Aurora" (AuroraReplicaLag in milliseconds, of readers),
 "... for Amazon RDS" (ReplicaLag in seconds, of read replicas), "Metrics for Redis OSS and Valkey" (ReplicationLag in
-seconds, of replicas). Values that somebody put there win.
+seconds, of replicas), "CloudWatch metrics for your Application Load Balancer" (RequestCount, HTTPCode_Target_5XX_Count,
+HTTPCode_ELB_5XX_Count: sums of a minute, none where there is nothing to count). Values that somebody put there win.
 """
 
 from __future__ import annotations
@@ -24,7 +25,11 @@ from crashcart.lab.aws.world import World
 AURORA_LAG, REPLICA_LAG = 0.02, 0.5
 """Seconds that healthy replicas are behind."""
 
+REQUESTS = 600.0
+"""What a load balancer of the lab is asked in a minute, and each of its target groups."""
+
 MOST = 1440
+_BALANCING = ("TargetGroup", "LoadBalancer")
 
 
 class LabCloudWatch(CloudWatchResponse):
@@ -49,7 +54,7 @@ class LabCloudWatch(CloudWatchResponse):
         """GetMetricStatistics: likewise."""
         answered: Any = super().get_metric_statistics().result
         params = self._get_params()
-        value = self._lag(params.get("Namespace", ""), params.get("MetricName", ""), params.get("Dimensions", []))
+        value = self._measured(params.get("Namespace", ""), params.get("MetricName", ""), params.get("Dimensions", []))
         if answered["Datapoints"] or value is None:
             return ActionResult(answered)
         unit = "Milliseconds" if params["MetricName"] == "AuroraReplicaLag" else "Seconds"
@@ -60,21 +65,33 @@ class LabCloudWatch(CloudWatchResponse):
 
     def _fill(self, result: dict[str, Any], stat: dict[str, Any], params: dict[str, Any], *, newest_first: bool) -> None:
         metric = stat["Metric"]
-        value = self._lag(metric.get("Namespace", ""), metric.get("MetricName", ""), metric.get("Dimensions", []))
+        value = self._measured(metric.get("Namespace", ""), metric.get("MetricName", ""), metric.get("Dimensions", []))
         if value is None:
             return
         moments = list(_moments(params["StartTime"], params["EndTime"], int(stat["Period"])))
         result["Timestamps"] = moments[::-1] if newest_first else moments
         result["Values"] = [value] * len(moments)
 
-    def _lag(self, namespace: str, metric: str, dimensions: list[dict[str, str]]) -> float | None:
-        """What a metric measures of a replica, in its unit; None for anything else."""
+    def _measured(self, namespace: str, metric: str, dimensions: list[dict[str, str]]) -> float | None:
+        """What a metric measures, in its unit; None for anything that is not measured."""
         named = {one["Name"]: one["Value"] for one in dimensions}
         if namespace == "AWS/RDS":
             return self._database_lag(metric, named.get("DBInstanceIdentifier", "").lower())
         if (namespace, metric) == ("AWS/ElastiCache", "ReplicationLag"):
             return self._cache_lag(named.get("CacheClusterId", "").lower())
+        if namespace == "AWS/ApplicationELB" and "LoadBalancer" in named:
+            return self._answered(metric, *(named[name].split("/")[1] for name in _BALANCING if name in named))
         return None
+
+    def _answered(self, metric: str, *names: str) -> float | None:
+        """What a load balancer counts in a minute; of several names the first is the narrower one."""
+        if any(self.world.condition("elbv2.no-metrics", name) for name in names):
+            return None
+        if metric == "RequestCount":
+            return REQUESTS
+        counted = "HTTPCode_Target_5XX_Count" if len(names) > 1 else "HTTPCode_ELB_5XX_Count"
+        told = self.world.condition("elbv2.5xx", names[0]) if metric == counted else None
+        return float(told) if told else None
 
     def _database_lag(self, metric: str, name: str) -> float | None:
         database = rds_backends[self.current_account][self.region].databases.get(name)

@@ -102,6 +102,20 @@ class LabElastiCache(ElastiCacheResponse):
         found, marker = page(told, self.params, ElastiCacheException)
         return ActionResult({"Events": found, "Marker": marker})
 
+    def describe_update_actions(self) -> ActionResult:
+        """DescribeUpdateActions: nothing waits, unless a fault says so (API reference: UpdateAction)."""
+        wanted = self._get_param("ReplicationGroupIds", [])
+        statuses = self._get_param("UpdateActionStatus", [])
+        names = [(group, str(group.replication_group_id)) for group in self._groups()]
+        told = [(group, self.world.condition("elasticache.update", name)) for group, name in names]
+        actions = [
+            _update(group, status, self.world.now())
+            for group, status in told
+            if status and (not wanted or group.replication_group_id in wanted) and (not statuses or status in statuses)
+        ]
+        found, marker = page(actions, self.params, ElastiCacheException)
+        return ActionResult({"UpdateActions": found, "Marker": marker})
+
     def _groups(self) -> list[LabReplicationGroup]:
         groups = self.elasticache_backend.replication_groups.values()
         return [group for group in groups if isinstance(group, LabReplicationGroup)]
@@ -164,6 +178,22 @@ def _check_settings(group: LabReplicationGroup, automatic: bool | None, multi_az
         raise ElastiCacheException("InvalidParameterCombination", "Multi-AZ requires automatic failover to be enabled.")
     if automatic and not all(group.replicas(shard) for shard in group.node_groups):  # unverified
         raise ElastiCacheException("InvalidParameterValue", "Must have at least 1 replica for automatic failover.")
+
+
+def _update(group: LabReplicationGroup, status: str, now: datetime) -> dict[str, Any]:
+    return {
+        "ReplicationGroupId": group.replication_group_id,
+        "ServiceUpdateName": "elasticache-lab-update",
+        "ServiceUpdateReleaseDate": now - timedelta(days=7),
+        "ServiceUpdateSeverity": "important",
+        "ServiceUpdateStatus": "available",
+        "ServiceUpdateRecommendedApplyByDate": now + timedelta(days=7),
+        "ServiceUpdateType": "security-update",
+        "UpdateActionAvailableDate": now - timedelta(days=7),
+        "UpdateActionStatus": status,
+        "SlaMet": "yes",
+        "Engine": group.engine,
+    }
 
 
 def _note_pending(group: LabReplicationGroup, primary: str | None, automatic: bool | None) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from crashcart.lab.aws.admin import PREFIX, Admin
@@ -20,6 +20,7 @@ from crashcart.lab.aws.injector import Dropped, Injector
 from crashcart.lab.aws.replies import App, Reply, capture, lab_error
 from crashcart.lab.aws.requestlog import RequestLog
 from crashcart.lab.aws.seed import SEEDER
+from crashcart.lab.aws.trail import note_call
 from crashcart.lab.aws.world import World
 
 SHOWN = 300
@@ -27,9 +28,12 @@ SHOWN = 300
 
 
 class Front:
-    """Answers every request of the emulator."""
+    """Answers every request of the emulator. ``own`` are the services that moto does not have at all, by name."""
 
-    def __init__(self, moto: App, world: World, injector: Injector, log: RequestLog, admin: Admin) -> None:
+    def __init__(
+        self, moto: App, world: World, injector: Injector, log: RequestLog, admin: Admin, own: Mapping[str, App]
+    ) -> None:
+        self._own = own
         self._moto, self._world, self._injector, self._log, self._admin = moto, world, injector, log, admin
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
@@ -63,7 +67,8 @@ class Front:
         with self._world.lock:
             try:
                 self._world.settle()
-                reply = capture(self._moto, environ)
+                reply = capture(self._own.get(call.service, self._moto), environ)
+                note_call(self._world, call, reply.status)
             except NotImplementedError:
                 return lab_error(call, "is not emulated")
             except Exception as error:  # noqa: BLE001 -- whatever it is, it must not look like AWS's

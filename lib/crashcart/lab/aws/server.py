@@ -15,7 +15,7 @@ from moto.moto_api._internal.models import moto_api_backend
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import BaseWSGIServer, make_server
 
-from crashcart.lab.aws import autoscaling, cloudwatch, ec2, elasticache, elbv2, rds
+from crashcart.lab.aws import autoscaling, cloudtrail, cloudwatch, ec2, elasticache, elbv2, health, rds
 from crashcart.lab.aws.admin import Admin, ResetWish
 from crashcart.lab.aws.compute_seed import LabInstance
 from crashcart.lab.aws.front import Front
@@ -26,7 +26,9 @@ from crashcart.lab.aws.stage import Stage
 from crashcart.lab.aws.whereabouts import ADDRESS, Whereabouts, publish
 from crashcart.lab.aws.world import World
 
-SERVICES = (rds, elasticache, autoscaling, elbv2, ec2, cloudwatch)
+SERVICES = (rds, elasticache, autoscaling, elbv2, ec2, cloudwatch, cloudtrail, health)
+OWN = {"health": health.answer}
+"""Services that moto does not have at all."""
 
 
 class Handler(MotoRequestHandler):
@@ -54,7 +56,7 @@ class Emulator:
         self._hosts: tuple[LabInstance, ...] = ()
         admin = Admin(self._world, self._injector, self._log, self, Stage(self._world), self.stop)
         moto = DomainDispatcherApplication(create_backend_app)
-        front = Front(moto, self._world, self._injector, self._log, admin)
+        front = Front(moto, self._world, self._injector, self._log, admin, OWN)
         self._server: BaseWSGIServer = make_server(ADDRESS, port, front, threaded=True, request_handler=Handler)
         self._seeder = Seeder(f"http://{ADDRESS}:{self._server.server_port}")
 

@@ -35,6 +35,16 @@ class Condition(msgspec.Struct):
         return fits and self.times != 0 and (self.until is None or now < self.until)
 
 
+class Trailed(msgspec.Struct, frozen=True):
+    """A call that changed something, for whoever asks later who did it: when, what, and what it was about."""
+
+    at: datetime
+    service: str
+    action: str
+    concerned: tuple[str, ...]
+    agent: str = ""
+
+
 class World:
     """The state that all services share. ``lock`` is held by whoever answers a request; nothing here takes it."""
 
@@ -42,6 +52,7 @@ class World:
         self.lock = threading.RLock()
         self.durations = {name: duration.lab for name, duration in DURATIONS.items()}
         self.conditions: list[Condition] = []
+        self.trail: list[Trailed] = []
         self._order = count()
         self._ahead = timedelta()
         self._moment: datetime | None = None
@@ -106,5 +117,6 @@ class World:
         """Forget everything and put the clock right, or so many seconds behind; durations are the lab's again."""
         self.durations = {name: duration.lab for name, duration in DURATIONS.items()}
         self.conditions.clear()
+        self.trail.clear()
         self._due.clear()
         self._moment, self._ahead = None, timedelta(seconds=-behind)
