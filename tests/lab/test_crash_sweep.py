@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from crashcart.lab import Lab
 from crashcart.lab.faults import CANARY, FAULTS
 from crashcart.playbooks.library import Library
 from crashcart.playbooks.schema import Playbook
@@ -119,8 +120,9 @@ def crash_and_resume(sweep: Sweep, playbook: str, host: Host, events: int, state
 
 @pytest.mark.parametrize("playbook", sorted(SWEEPS))
 def test_killed_at_every_event_and_resumed(
-    playbook: str, hosts: dict[str, Host], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    playbook: str, lab: Lab, hosts: dict[str, Host], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    lab.aws.admin("POST", "durations", {"elbv2.registration": 0.0, "elbv2.first-checks": 0.0})
     free: Queue[Host] = Queue()
     for host in hosts.values():
         host.say("sudo rm -rf /run/crashcart")
