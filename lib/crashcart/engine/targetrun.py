@@ -181,7 +181,7 @@ class TargetRun:
             self._end(Outcome.UNKNOWN, f"no whole answer in time: {why}", verdict=Verdict.UNKNOWN)
             return
         step = self.step
-        if self._current and step:
+        if self._current and step and self._current is self._made.get(step.name):  # or else a later step was only asked
             self._pass(step, self._current.interrupt(why).result)
         if self.result is None and not self.is_undoing:
             self._end(Outcome.SKIPPED, why)
