@@ -1,4 +1,4 @@
-"""A step that prepares another one is done only if that one is due; one that follows up, only if that one changed something."""
+"""A step that prepares another one is done only if that one is due; one that follows up, only after a change."""
 
 from __future__ import annotations
 
