@@ -16,6 +16,7 @@ SWEEPS = {"test_crash_sweep", "test_docs_commands", "test_drill_cut_off", "test_
 """The files whose tests take about half of the time."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the tests of a lab in one process. There are two labs, since most tests of hosts wait."""
     for item in items:
