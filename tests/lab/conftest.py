@@ -18,10 +18,11 @@ SWEEPS = {"test_crash_sweep", "test_docs_commands", "test_drill_cut_off", "test_
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a lab in one process. There are two labs, since most tests of hosts wait."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("lab-sweeps" if item.path.stem in SWEEPS else "lab"))
+    """Keep the tests of a lab in one process, and begin with them. There are two labs, since most tests of hosts wait."""
+    of_hosts = [item for item in items if Path(__file__).parent in item.path.parents]
+    for item in of_hosts:
+        item.add_marker(pytest.mark.xdist_group("lab-sweeps" if item.path.stem in SWEEPS else "lab"))
+    items.sort(key=lambda item: item not in of_hosts)
 
 
 def suite_lab_name() -> str:

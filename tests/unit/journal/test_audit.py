@@ -18,7 +18,7 @@ from crashcart.journal.lines import ORIGIN, digest
 from crashcart.journal.recall import PastRun, Verification, verify
 from tests.unit.engine.simulated import LAMP, World
 
-EXAMPLES = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+EXAMPLES = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture

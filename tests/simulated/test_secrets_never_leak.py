@@ -19,7 +19,7 @@ from crashcart.playbooks.library import Library
 from crashcart.playbooks.render import Renderer
 from crashcart.secrets import Secret
 from crashcart.targets import Selection, Target
-from tests.unit.leaking import WAYS, Leaky, forms, leaks
+from tests.simulated.leaking import WAYS, Leaky, forms, leaks
 
 ALPHABET = string.ascii_letters + string.digits + " !\"#$%&'()*+,-./:;<=>?@[]^_`|~\\äß€"
 SECRETS = st.lists(
