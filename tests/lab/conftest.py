@@ -12,16 +12,11 @@ from crashcart.lab import Lab
 from tests.lab.hosts import Host, hosts_of
 
 DEFAULT = "crashcart-test"
-SWEEPS = {"test_crash_sweep", "test_docs_commands", "test_drill_cut_off", "test_faults", "test_load_balancer", "test_triage"}
-"""The files whose tests take about half of the time."""
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a lab in one process, and begin with them. There are two labs, since most tests of hosts wait."""
-    of_hosts = [item for item in items if Path(__file__).parent in item.path.parents]
-    for item in of_hosts:
-        item.add_marker(pytest.mark.xdist_group("lab-sweeps" if item.path.stem in SWEEPS else "lab"))
+    """Begin with the tests of hosts, which take longest. Their files' marks keep those of a lab in one process."""
+    of_hosts = {item for item in items if Path(__file__).parent in item.path.parents}
     items.sort(key=lambda item: item not in of_hosts)
 
 
