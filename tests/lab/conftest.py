@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -14,18 +13,10 @@ from tests.lab.hosts import Host, hosts_of
 DEFAULT = "crashcart-test"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the tests of hosts, which take longest. Their files' marks keep those of a lab in one process."""
-    of_hosts = {item for item in items if Path(__file__).parent in item.path.parents}
-    items.sort(key=lambda item: item not in of_hosts)
-
-
 def suite_lab_name() -> str:
-    """Return the name of this process's lab; ``CRASHCART_LAB`` may choose another, but not one that a user may live in."""
+    """Return the name of the suite's lab; ``CRASHCART_LAB`` may choose another, but not one that a user may live in."""
     name = os.environ.get("CRASHCART_LAB", "")
-    own = name if name.startswith(DEFAULT) else DEFAULT
-    worker = os.environ.get("PYTEST_XDIST_WORKER")
-    return f"{own}-{worker}" if worker else own
+    return name if name.startswith(DEFAULT) else DEFAULT
 
 
 @pytest.fixture(scope="session")

@@ -25,7 +25,7 @@ from crashcart.playbooks.library import Library
 from crashcart.playbooks.schema import Playbook
 from tests.lab.hosts import Host
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab-sweeps")]
+pytestmark = pytest.mark.lab
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 INV = Path(sys.executable).with_name("inv")

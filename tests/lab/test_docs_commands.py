@@ -9,7 +9,7 @@ import pytest
 from crashcart.lab import Lab
 from tests.documented import CHECKOUT, How, Place, shell_blocks
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab-sweeps")]
+pytestmark = pytest.mark.lab
 
 BLOCKS = shell_blocks(How.LAB)
 

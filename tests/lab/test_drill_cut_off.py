@@ -12,7 +12,7 @@ from tests.lab.test_playbooks import Runs, runs
 
 __all__ = ["runs"]
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab-sweeps")]
+pytestmark = pytest.mark.lab
 
 
 def test_killed_in_the_middle_and_restored(runs: Runs, hosts: dict[str, Host]) -> None:

@@ -10,7 +10,7 @@ import pytest
 from crashcart.lab.faults import CANARY, FAULTS
 from tests.lab.hosts import STATE, Host, eventually
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab-sweeps")]
+pytestmark = pytest.mark.lab
 
 FULL = "cannot write /var/lib/api: No space left on device 503"
 # What a careful recovery would delete: old rotated logs by type, name and age, without leaving the file system, and

@@ -18,7 +18,7 @@ from crashcart.safety.lease import Lease, leased
 from crashcart.transports.base import Command
 from tests.lab.hosts import Host
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab")]
+pytestmark = pytest.mark.lab
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 INV = Path(sys.executable).with_name("inv")

@@ -18,7 +18,7 @@ from crashcart.lab.containers import find_containers
 from crashcart.lab.engine import Engine, working_engines
 from tests.lab.hosts import Host, eventually, hosts_of
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab")]
+pytestmark = pytest.mark.lab
 
 
 @pytest.fixture

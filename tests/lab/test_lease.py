@@ -17,7 +17,7 @@ from crashcart.transports.base import Command, CommandResult, Transport
 from crashcart.transports.ssh import SshConnector
 from tests.lab.hosts import Host, eventually
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab")]
+pytestmark = pytest.mark.lab
 
 ROUNDS = 20
 ACT = Command("echo done", timeout=10)

@@ -14,7 +14,7 @@ from crashcart.lab.faults import FAULTS
 from tests.lab.hosts import Host, eventually
 from tests.lab.test_playbooks import Runs, everywhere, invocation, outcomes
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab")]
+pytestmark = pytest.mark.lab
 
 RESTORE = FAULTS["service.squeezed"].restore
 CONTROL = "/run/systemd/system.control/api.service.d"

@@ -16,7 +16,7 @@ from tests.lab.test_playbooks import Runs, everywhere, outcomes, runs, starts
 
 __all__ = ["runs"]
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab-sweeps")]
+pytestmark = pytest.mark.lab
 
 RESTART = ("recover.service-restart", "--settle", "1s")
 

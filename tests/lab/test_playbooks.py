@@ -15,7 +15,7 @@ import pytest
 from crashcart.lab import Lab
 from tests.lab.hosts import Host, eventually
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab")]
+pytestmark = pytest.mark.lab
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 INV = Path(sys.executable).with_name("inv")

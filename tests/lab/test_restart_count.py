@@ -13,7 +13,7 @@ from crashcart.transports.base import Command, CommandResult, Transport
 from crashcart.transports.ssh import SshConnector
 from tests.lab.hosts import STATE, Host, eventually
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab")]
+pytestmark = pytest.mark.lab
 
 HOUR = 3600.0
 PID = "systemctl show --value --property=MainPID api"

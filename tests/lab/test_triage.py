@@ -20,7 +20,7 @@ from crashcart.lab.faults import FAULTS
 from tests.lab.hosts import Host, eventually
 from tests.lab.test_playbooks import CHECKOUT, Runs
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab-sweeps")]
+pytestmark = pytest.mark.lab
 
 LIMIT = 30.0
 RECENT = ("--recent", "1s")

@@ -17,7 +17,7 @@ from crashcart.lab import Lab
 from tests.lab.flags import FLAG, SLEEPER
 from tests.lab.hosts import Host, eventually
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab")]
+pytestmark = pytest.mark.lab
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 CI_KILLS_AFTER = 7.0

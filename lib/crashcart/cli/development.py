@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,13 @@ def development_tasks(checkout: Path) -> list[Task[Any]]:
     """Return the commands for working on crashcart itself."""
 
     def test(context: Context, values: dict[str, Any]) -> None:
-        # The fast tests share nothing. Of the others, those that need a lab run one after the other, and mostly wait.
+        # The fast tests share nothing. Of the others, those that need the lab run one after the other, and mostly wait.
         _run([sys.executable, "-m", "pytest", "-n", "auto", "tests/unit"], checkout)
         if not values["unit"]:
-            _run([sys.executable, "-m", "pytest", "-n", "4", "--dist", "loadgroup", "--ignore", "tests/unit"], checkout)
+            others = ["-n", "2", "--ignore", "tests/unit", "--ignore", "tests/lab"]
+            _run_together(
+                [[sys.executable, "-m", "pytest", "tests/lab"], [sys.executable, "-m", "pytest", *others]], checkout
+            )
 
     def check_code(context: Context, values: dict[str, Any]) -> None:
         for command in (["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"]):
@@ -38,6 +42,20 @@ def development_tasks(checkout: Path) -> list[Task[Any]]:
         make_task("check-code", check_code, [], "Run the linter, the formatter's check and the type checker"),
         make_task("docs", docs, [], "Build the documentation's site; a warning is an error"),
     ]
+
+
+def _run_together(commands: list[list[str]], folder: Path) -> None:
+    """Run commands at the same time; the first prints as it goes, the others afterwards. All of them have to pass."""
+    first, *others = commands
+    pipes = [subprocess.Popen(one, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) for one in others]
+    with ThreadPoolExecutor() as readers:
+        printed = [readers.submit(pipe.communicate) for pipe in pipes]
+        code = subprocess.run(first, cwd=folder, check=False).returncode
+        for output in printed:
+            print(output.result()[0].decode(errors="replace"), end="", flush=True)
+    code = code or max(pipe.returncode for pipe in pipes)
+    if code:
+        raise Exit(code=code)
 
 
 def _run(command: list[str], folder: Path, **environment: str) -> None:
