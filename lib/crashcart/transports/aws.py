@@ -106,10 +106,14 @@ class AwsTransport:
 
         More than ``Limits.items`` items or ``Limits.pages`` pages are an error (``InvalidCall``), never cut, unless the call
         itself says ``PaginationConfig: {MaxItems: n}``. Expired credentials are read anew once. A call that is about the
-        account and not about this resource (``ABOUT_ALL``) is sent once for all that ask with this access.
+        account and not about this resource (``ABOUT_ALL``) is sent once for all that ask with this access; what is wanted of
+        many resources at the same moment is asked in one request, where the API takes a list.
         """
+        session = self._sessions.get(self._access)
         if (call.service, call.operation) in ABOUT_ALL:
-            return self._sessions.get(self._access).answers.once(call, lambda: self._read(call))
+            return session.answers.once(call, lambda: self._read(call))
+        if self._until is None:  # nobody who has so little time waits for others
+            return session.together.ask(call, self._read)
         return self._read(call)
 
     def _read(self, call: ApiCall) -> dict[str, Any]:

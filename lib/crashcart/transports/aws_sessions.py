@@ -33,6 +33,7 @@ from crashcart.transports.aws_codes import Fate, fate_of
 from crashcart.transports.aws_gate import Gate, InFlight
 from crashcart.transports.aws_names import Identity
 from crashcart.transports.aws_shared import Answers
+from crashcart.transports.aws_together import Together
 
 CONNECTIONS = 64
 """Connections that a client keeps open at most; more threads than that open one each time."""
@@ -127,7 +128,7 @@ class _RoleProvider(CredentialProvider):  # type: ignore[misc]
 class AwsSession:
     """One boto3 session and its clients. ``lock`` guards all making of clients, ``loader`` holds the services' models.
 
-    ``answers`` are those that are asked for once.
+    ``answers`` are those that are asked for once, ``together`` is for what can be asked for many at a time.
     """
 
     def __init__(
@@ -141,6 +142,7 @@ class AwsSession:
         self._gates: dict[str, Gate] = {}
         self._caller: str | None = None
         self.answers = Answers()
+        self.together = Together()
 
     def authenticate(self) -> None:
         """Have valid credentials, refreshed if they are about to end. Raises botocore's errors, none of them of a call."""

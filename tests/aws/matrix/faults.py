@@ -174,4 +174,14 @@ SPOILINGS: dict[str, Spoiling] = {
     "impaired": Spoiling(
         "aws.impaired", "member", "nobody is sent to a sick instance", first=_REFUSED, resumed=_REFUSED, only=("register",)
     ),
+    "requests-fail": Spoiling("aws.5xx", "resource", "triage tells; who fails may be taken out", only=("deregister",)),
+    "no-metrics": Spoiling(
+        "aws.no-metrics", "resource", "health decides, not what is counted", only=("register", "deregister")
+    ),
+    "health-issue": Spoiling(
+        "aws.health-issue", "any", "triage tells; it gates nothing", wanted={"resource": "RDS"}, only=_DATABASES
+    ),
+    "service-update": Spoiling(
+        "aws.service-update", "resource", "it is shown, and gates nothing", only=("cache", "cache-cluster", "cache-reboot")
+    ),
 }
