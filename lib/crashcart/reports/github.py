@@ -12,9 +12,10 @@ from typing import TextIO
 import msgspec
 
 from crashcart.journal.recall import PastRun
-from crashcart.reports.markdown import markdown, owed_undos
+from crashcart.reports.markdown import markdown
 from crashcart.reports.text import counted, visible
 from crashcart.reports.tones import urgency
+from crashcart.reports.undoing import owed_undos
 from crashcart.results import BAD, Outcome
 
 MOST_ANNOTATIONS = 10

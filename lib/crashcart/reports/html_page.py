@@ -18,10 +18,10 @@ from crashcart.reports.html_axis import Axis, Moment, Tick, moments_of, span
 from crashcart.reports.html_story import Told, story_of
 from crashcart.reports.html_target import TargetRow, make_row
 from crashcart.reports.html_timeline import Bar, lanes
-from crashcart.reports.markdown import owed_undos
 from crashcart.reports.nextsteps import NextStep
 from crashcart.reports.text import counted, visible
 from crashcart.reports.tones import FINE, OUTCOME_TONES, VERDICT_TONES, Tone, urgency
+from crashcart.reports.undoing import owed_undos, standing_undos
 from crashcart.results import GOOD, Mode, Outcome, Phase, TargetResult, Verdict
 
 FEW = 3
@@ -66,6 +66,7 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     facts: tuple[tuple[str, str], ...]
     parameters: tuple[tuple[str, str], ...]
     owed: tuple[Notice, ...]
+    undos: tuple[Notice, ...]
     following: tuple[NextStep, ...]
     groups: tuple[Group, ...]
     ticks: tuple[Tick, ...]
@@ -104,7 +105,7 @@ def make_page(past: PastRun) -> Page:
     """Make the page of a run, from its journal alone."""
     first, commands = past.started, Commands.of(past.started)
     told = msgspec.convert(replay(past), Document)
-    closing = make_closing(first, past.results, past.finished, commands, owed_undos(past))
+    closing = make_closing(first, past.results, past.finished, commands, owed_undos(past), standing_undos(past))
     banner = make_banner(first, past.lines[0].head.time, commands)
     moments = moments_of(past.lines)
     axis = Axis(moments[-1].at)
@@ -122,6 +123,7 @@ def make_page(past: PastRun) -> Page:
         facts=_facts(past, banner.rows),
         parameters=tuple((visible(name), _shown(value)) for name, value in told.run.parameters.items()),
         owed=closing.owed,
+        undos=closing.undos,
         following=closing.following,
         groups=tuple(_groups(told.targets, _happened(past, moments, axis), by_verdict=first.plan.read_only)),
         ticks=axis.ticks(),

@@ -41,7 +41,7 @@ class Kept(msgspec.Struct, frozen=True):
 
 
 class StepRow(msgspec.Struct, frozen=True):
-    """One step of a target. ``changes`` are lines: before and after, or a diff of texts."""
+    """One step of a target. ``changes`` are lines: before and after, or a diff of texts; ``undo`` takes them back."""
 
     name: str
     operation: str
@@ -53,6 +53,7 @@ class StepRow(msgspec.Struct, frozen=True):
     attempts: int
     took: str
     changes: tuple[str, ...]
+    undo: str
     evidence: tuple[Kept, ...]
 
 
@@ -118,6 +119,7 @@ def _step(step: StepResult) -> StepRow:
         attempts=step.attempts,
         took=span(step.duration_s) if step.duration_s else "",
         changes=tuple(bounded(list(_changes(step.changes)), MOST_CHANGES)),
+        undo=visible(step.undo),
         evidence=tuple(_kept(evidence) for evidence in step.evidence),
     )
 

@@ -19,8 +19,8 @@ from crashcart.events import UndoOwed
 from crashcart.journal.recall import PastRun
 from crashcart.reports.diff import step_lines
 from crashcart.reports.document import RunPart, replay
-from crashcart.reports.markdown import owed_undos
 from crashcart.reports.text import visible
+from crashcart.reports.undoing import owed_undos
 from crashcart.results import Outcome, StepResult, TargetResult
 
 _TAGS = {

@@ -10,15 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
-import msgspec
-
-from crashcart.events import StepFinished, UndoOwed
 from crashcart.journal.recall import PastRun
 from crashcart.reports.banner import make_banner
 from crashcart.reports.closing import Closing, make_closing
 from crashcart.reports.commands import Commands
 from crashcart.reports.text import counted, visible
 from crashcart.reports.tones import urgency
+from crashcart.reports.undoing import owed_undos, standing_undos
 from crashcart.results import GOOD, Phase, StepResult, TargetResult
 
 MOST_TARGETS = 100
@@ -33,23 +31,16 @@ Row = Sequence[str]
 def markdown(past: PastRun) -> str:
     """Return the run as GitHub-flavoured Markdown."""
     first, commands = past.started, Commands.of(past.started)
-    closing = make_closing(first, past.results, past.finished, commands, owed_undos(past))
-    blocks = (_head(past, commands, closing), _targets(past), _undos(past.results), _next(closing), _record(past))
+    closing = make_closing(first, past.results, past.finished, commands, owed_undos(past), standing_undos(past))
+    blocks = (
+        _head(past, commands, closing),
+        _targets(past),
+        _undos(past.results),
+        _standing(closing),
+        _next(closing),
+        _record(past),
+    )
     return "\n".join(chain.from_iterable((*block, "") for block in map(list, blocks) if block))
-
-
-def owed_undos(past: PastRun) -> tuple[UndoOwed, ...]:
-    """Return what is still owed on each target: what a resumed run took back after all is left out."""
-    owed: dict[str, UndoOwed] = {}
-    done: set[tuple[str, str]] = set()
-    for line in past.lines:
-        match line.event:
-            case UndoOwed(target):
-                owed[target] = line.event
-            case StepFinished(target, result) if result.phase is Phase.UNDO and result.outcome in GOOD:
-                done.add((target, result.name))
-    still = (_without(event, done) for event in owed.values())
-    return tuple(event for event in still if event.undos)
 
 
 def code(text: str, limit: int = LONGEST) -> str:
@@ -57,11 +48,6 @@ def code(text: str, limit: int = LONGEST) -> str:
     # A fence that is longer than any run of backticks inside would do, but parsers know fences up to a length only.
     shown = visible(text, limit).replace("`", "'")
     return f"`{shown}`" if shown else ""
-
-
-def _without(event: UndoOwed, done: set[tuple[str, str]]) -> UndoOwed:
-    undos = tuple(undo for undo in event.undos if (event.target, undo.steps[-1].name) not in done)
-    return msgspec.structs.replace(event, undos=undos)
 
 
 def _head(past: PastRun, commands: Commands, closing: Closing) -> Iterator[str]:
@@ -103,6 +89,13 @@ def _undos(results: Sequence[TargetResult]) -> Iterator[str]:
 def _undo(target: str, step: StepResult) -> Row:
     taken = "taken back" if step.outcome in GOOD else f"**NOT TAKEN BACK** ({step.outcome.value})"
     return code(target), code(step.name), taken, code(step.message)
+
+
+def _standing(closing: Closing) -> Iterator[str]:
+    """Yield how what was done, and stands, would be taken back."""
+    if closing.undos:
+        rows = [(code(notice.subject), code(notice.message)) for notice in closing.undos]
+        yield from _table(("target", "to take it back"), rows)
 
 
 def _left_out(things: Sequence[object], thing: str) -> Iterator[str]:

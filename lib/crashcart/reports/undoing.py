@@ -1,9 +1,13 @@
-"""What a run did that could be taken back, as its events tell it: the undo of each act that counts."""
+"""What a run did that could be taken back, and what it should have taken back and did not, as its events tell it."""
 
 from __future__ import annotations
 
-from crashcart.events import Acted, AnyEvent, Intended, UndoBegun
+import msgspec
+
+from crashcart.events import Acted, AnyEvent, Intended, StepFinished, UndoBegun, UndoOwed
+from crashcart.journal.recall import PastRun
 from crashcart.plan import Undo
+from crashcart.results import GOOD, Phase
 
 _NOTHING_DONE = frozenset({"not_applied", "rejected", "refused"})
 
@@ -28,3 +32,30 @@ class Undoable:
     def all(self) -> list[tuple[str, Undo]]:
         """Return each undo with its target, newest first."""
         return [(place[0], undo) for place, undo in reversed(self._undos.items())]
+
+
+def standing_undos(past: PastRun) -> list[tuple[str, Undo]]:
+    """Return the undo of each act of a past run that still stands, with its target, newest first."""
+    undoable = Undoable()
+    for line in past.lines:
+        undoable.notice(line.event)
+    return undoable.all()
+
+
+def owed_undos(past: PastRun) -> tuple[UndoOwed, ...]:
+    """Return what is still owed on each target: what a resumed run took back after all is left out."""
+    owed: dict[str, UndoOwed] = {}
+    done: set[tuple[str, str]] = set()
+    for line in past.lines:
+        match line.event:
+            case UndoOwed(target):
+                owed[target] = line.event
+            case StepFinished(target, result) if result.phase is Phase.UNDO and result.outcome in GOOD:
+                done.add((target, result.name))
+    still = (_without(event, done) for event in owed.values())
+    return tuple(event for event in still if event.undos)
+
+
+def _without(event: UndoOwed, done: set[tuple[str, str]]) -> UndoOwed:
+    undos = tuple(undo for undo in event.undos if (event.target, undo.steps[-1].name) not in done)
+    return msgspec.structs.replace(event, undos=undos)

@@ -12,8 +12,9 @@ from markdown_it.token import Token
 
 from crashcart.events import RunResumed, StepFinished
 from crashcart.journal.recall import PastRun
-from crashcart.reports.markdown import LONGEST, MOST_TARGETS, code, markdown, owed_undos
+from crashcart.reports.markdown import LONGEST, MOST_TARGETS, code, markdown
 from crashcart.reports.text import visible
+from crashcart.reports.undoing import owed_undos
 from crashcart.results import Mode, Outcome, Phase, StepResult, TargetResult, Verdict
 from tests.unit.reports.runs import HASH, JOURNAL, RUN, result
 from tests.unit.reports.test_junit import HOSTILE, SAID, broken_off, owing, past, replayed

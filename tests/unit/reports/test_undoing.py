@@ -7,9 +7,13 @@ from typing import Any
 from crashcart.events import Acted, AnyEvent, Intended, StepFinished, UndoBegun
 from crashcart.plan import Undo
 from crashcart.reports.diff import diff_tones
+from crashcart.reports.html import html
+from crashcart.reports.html_page import make_page
+from crashcart.reports.markdown import markdown
 from crashcart.reports.tones import Tone
 from crashcart.results import Change, Mode, Outcome, Phase, StepResult, TargetResult
 from tests.unit.reports.runs import HASH, RUN, ended, finished, plain, result, started
+from tests.unit.reports.test_junit import replayed
 
 UNDO = Undo("lamp.off", {"room": "hall"}, "switch it off")
 
@@ -70,3 +74,20 @@ def test_a_diff_is_unified_and_each_line_has_its_tone() -> None:
         ("/etc/lamp:   c", Tone.PLAIN),
     ]
     assert diff_tones(Change("lamp", "- off", "+ on")) == [("lamp: - off -> + on", Tone.PLAIN)]
+
+
+def test_the_pages_of_a_past_run_tell_it_too() -> None:
+    results = [result("web1", Outcome.CHANGED)]
+    run = replayed([started("web1"), *act("web1"), *finished(*results), ended(results)])
+    (notice,) = make_page(run).undos
+    assert (notice.subject, notice.message, notice.hint) == ("web1", "switch it off", f"inv runs.undo {RUN}")
+    assert "| `web1` | `switch it off` |" in markdown(run)
+    assert f"inv runs.undo {RUN}" in markdown(run)
+    assert b"How to take it back" in html(run)
+
+
+def test_the_page_of_a_check_says_how_each_step_would_be_taken_back() -> None:
+    step = StepResult("switch", "lamp.on", Phase.STEP, Outcome.WOULD_CHANGE, "switch it on", undo="switch it off")
+    wish = TargetResult.of("a", "linux", [step])
+    text = html(replayed([started("a", mode=Mode.CHECK), StepFinished("a", step), *finished(wish), ended([wish])]))
+    assert b"to take it back: <bdi>switch it off</bdi>" in text
