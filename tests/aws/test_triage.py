@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -72,6 +73,7 @@ def test_every_kind_is_looked_at_and_nothing_is_written(emulator: Emulator, inst
     assert [step["operation"] for step in found["lab-db"]["steps"] if step["outcome"] != "skipped"] == [
         "rds.assess",
         "rds.maintenance",
+        "rds.storage",
         "health.assess",
     ]  # those of its kind alone
     assert len(emulator.requests("DescribeUpdateActions")) == 2
@@ -111,6 +113,32 @@ def test_many_5xx_and_a_service_update_are_found(emulator: Emulator, instance: s
     assert (failing["verdict"], silent["verdict"], found["lab-redis"]["verdict"]) == ("degraded", "healthy", "healthy")
     assert failing["message"] == "5xx in 15 min: lab-web behind lab: 450 of 9000 requests (5.0 %)"
     assert "elasticache-lab-update (important severity" in str(found["lab-redis"]["steps"])
+
+
+def test_storage_that_fills_is_found(
+    emulator: Emulator, instance: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    emulator.fault("aws.storage-filling", resource="lab-db")
+    emulator.fault("aws.storage-filling", resource="lab-aurora-2", value="2")
+    emulator.fault("aws.storage-filling", resource="lab-db-single", value="200")
+    inv = Commands(emulator, tmp_path, monkeypatch, capsys)
+    inv.write({"rds_instance": {"lab-db": {}}})
+    try:
+        _, found = check(emulator, tmp_path, instance)
+        alone = inv("check.rds", "--hosts", "lab-db")
+        later = inv("check.rds", "--hosts", "lab-db", "--full-within", "3h", "--output", "json").document["targets"][0]
+    finally:
+        emulator.clear_faults()
+    names = ("lab-db", "lab-aurora", "lab-db-single", "lab-db-replica")
+    assert [found[name]["verdict"] for name in names] == ["degraded", "degraded", "healthy", "healthy"]
+    filling, cluster = found["lab-db"], found["lab-aurora"]
+    told = r"lab-db: 2\.\d GiB of 20\.0 GiB free \(1\d %\), -9\.6 GiB a day, full in [67] h"
+    assert re.fullmatch(told, filling["message"]), filling
+    assert filling["hint"].startswith("aws rds modify-db-instance --db-instance-identifier lab-db --allocated-storage")
+    local = r"lab-aurora-2: [23]\.\d GiB of local storage free, -29\.5 GiB a day, full in "
+    assert re.match(local, cluster["message"]), cluster
+    assert (alone.code, bool(re.search(told, alone.out))) == (1, True), alone.all
+    assert later["verdict"] == "healthy", later
 
 
 def test_drift_from_the_last_known_good_is_listed_with_who_did_it(

@@ -29,7 +29,10 @@ EVENTS, LAG, MAINTENANCE, ENDPOINT = "recent events", "replica lag", "pending ma
 
 
 class Member(msgspec.Struct, frozen=True):
-    """An instance of a cluster. Among readers, RDS promotes the one with the lowest ``tier`` first."""
+    """An instance of a cluster. Among readers, RDS promotes the one with the lowest ``tier`` first.
+
+    ``allocated`` and ``grows_to`` are as those of an ``Instance``; of an Aurora member they mean nothing.
+    """
 
     name: str
     is_writer: bool
@@ -39,6 +42,8 @@ class Member(msgspec.Struct, frozen=True):
     tier: int = 1
     host: str = ""
     pending: tuple[str, ...] = ()
+    allocated: int = 0
+    grows_to: int = 0
 
     @property
     def standing(self) -> Standing:
@@ -97,7 +102,10 @@ class Cluster(msgspec.Struct, frozen=True):
 
 
 class Instance(msgspec.Struct, frozen=True):
-    """A DB instance. ``replica_of`` is what it replicates, ``cluster`` what it is a member of."""
+    """A DB instance. ``replica_of`` is what it replicates, ``cluster`` what it is a member of.
+
+    ``allocated`` is its storage in GiB, ``grows_to`` where storage autoscaling ends (0: it is off, or not told).
+    """
 
     name: str
     status: str
@@ -112,6 +120,8 @@ class Instance(msgspec.Struct, frozen=True):
     host: str = ""
     pending: tuple[str, ...] = ()
     troubles: tuple[str, ...] = ()
+    allocated: int = 0
+    grows_to: int = 0
 
     @property
     def standing(self) -> Standing:
@@ -263,6 +273,8 @@ def _member(instance: ListedInstance, *, is_writer: bool, tier: int) -> Member:
         tier,
         instance.endpoint.address,
         instance.changes,
+        instance.allocated,
+        instance.grows_to,
     )
 
 
@@ -283,6 +295,8 @@ def _instance(listed: ListedInstance) -> Instance:
         host=listed.endpoint.address,
         pending=listed.changes,
         troubles=tuple(info.line for info in listed.status_infos if not info.normal),
+        allocated=listed.allocated,
+        grows_to=listed.grows_to,
     )
 
 

@@ -45,6 +45,8 @@ class ListedInstance(msgspec.Struct):
     endpoint: Endpoint = field(name="Endpoint", default_factory=Endpoint)
     pending: dict[str, Any] = field(name="PendingModifiedValues", default_factory=dict)
     status_infos: list[StatusInfo] = field(name="StatusInfos", default_factory=list)
+    allocated: int = field(name="AllocatedStorage", default=0)
+    grows_to: int = field(name="MaxAllocatedStorage", default=0)
 
     @property
     def changes(self) -> tuple[str, ...]:

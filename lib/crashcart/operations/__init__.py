@@ -46,6 +46,7 @@ SHIPPED = {
     "rds.assess": "crashcart.operations.rds:AssessDatabase",
     "rds.failover": "crashcart.operations.rds:FailOver",
     "rds.maintenance": "crashcart.operations.maintenance:AssessMaintenance",
+    "rds.storage": "crashcart.operations.rds_storage:AssessStorage",
     "script.assess": "crashcart.operations.scripts:AssessScripts",
     "systemd.assess": "crashcart.operations.systemd:AssessUnit",
     "systemd.soak": "crashcart.operations.soak:SoakUnit",

@@ -181,6 +181,7 @@ SPOILINGS: dict[str, Spoiling] = {
     "health-issue": Spoiling(
         "aws.health-issue", "any", "triage tells; it gates nothing", wanted={"resource": "RDS"}, only=_DATABASES
     ),
+    "storage-filling": Spoiling("aws.storage-filling", "resource", "triage tells; it gates nothing", only=("rds-instance",)),
     "service-update": Spoiling(
         "aws.service-update", "resource", "it is shown, and gates nothing", only=("cache", "cache-cluster", "cache-reboot")
     ),

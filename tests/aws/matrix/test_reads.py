@@ -14,8 +14,8 @@ from crashcart.lab.aws.seed import _seed_caches, _seed_databases
 from tests.aws.matrix.rig import Rig
 
 REGIONS = ("us-east-1", "eu-central-1", "eu-west-1", "us-west-2")
-MOST = {"check.asg": 3, "check.elasticache": 3, "check.targets": 5}
-"""Checks that say more than how the target is: target groups, service updates, errors; everything else takes two reads."""
+MOST = {"check.asg": 3, "check.elasticache": 3, "check.rds": 4, "check.targets": 5}
+"""Checks that say more than how the target is: target groups, service updates, storage, errors; all else takes two reads."""
 
 NO_OPS: dict[str, tuple[str, ...]] = {
     "check.rds": (),

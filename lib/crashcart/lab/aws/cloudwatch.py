@@ -1,14 +1,15 @@
-"""CloudWatch with what is asked of it: how far replicas are behind, and what load balancers answer, each minute until now.
+"""CloudWatch with what is asked of it: how far replicas are behind, what load balancers answer, what storage databases have.
 
 Metrics and dimensions: "Amazon CloudWatch metrics for Amazon Aurora" (AuroraReplicaLag in milliseconds, of readers),
 "... for Amazon RDS" (ReplicaLag in seconds, of read replicas), "Metrics for Redis OSS and Valkey" (ReplicationLag in
 seconds, of replicas), "CloudWatch metrics for your Application Load Balancer" (RequestCount, HTTPCode_Target_5XX_Count,
-HTTPCode_ELB_5XX_Count: sums of a minute, none where there is nothing to count). Values that somebody put there win.
+HTTPCode_ELB_5XX_Count: sums of a minute, none where there is nothing to count). Storage, in bytes, is in
+``cloudwatch_storage.py``. Values that somebody put there win.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
@@ -18,6 +19,7 @@ from moto.core.responses import ActionResult
 from moto.elasticache.models import elasticache_backends
 from moto.rds.models import rds_backends
 
+from crashcart.lab.aws.cloudwatch_storage import STORAGE, measure_storage
 from crashcart.lab.aws.elasticache_group import LabReplicationGroup
 from crashcart.lab.aws.history import aware
 from crashcart.lab.aws.world import World
@@ -25,11 +27,16 @@ from crashcart.lab.aws.world import World
 AURORA_LAG, REPLICA_LAG = 0.02, 0.5
 """Seconds that healthy replicas are behind."""
 
+_UNITS = {"AuroraReplicaLag": "Milliseconds", **dict.fromkeys(STORAGE, "Bytes")}
+
 REQUESTS = 600.0
 """What a load balancer of the lab is asked in a minute, and each of its target groups."""
 
 MOST = 1440
 _BALANCING = ("TargetGroup", "LoadBalancer")
+
+Measure = Callable[[datetime], float]
+"""What a metric measures at a moment."""
 
 
 class LabCloudWatch(CloudWatchResponse):
@@ -38,7 +45,7 @@ class LabCloudWatch(CloudWatchResponse):
     world: ClassVar[World]
 
     def get_metric_data(self) -> ActionResult:
-        """GetMetricData: where nothing was put, replicas' lag is measured."""
+        """GetMetricData: where nothing was put, the lab measures."""
         answered: Any = super().get_metric_data().result
         params = self._get_params()
         queries = {query["Id"]: query for query in params.get("MetricDataQueries", [])}
@@ -54,27 +61,34 @@ class LabCloudWatch(CloudWatchResponse):
         """GetMetricStatistics: likewise."""
         answered: Any = super().get_metric_statistics().result
         params = self._get_params()
-        value = self._measured(params.get("Namespace", ""), params.get("MetricName", ""), params.get("Dimensions", []))
-        if answered["Datapoints"] or value is None:
+        measure = self._measure(params.get("Namespace", ""), params.get("MetricName", ""), params.get("Dimensions", []))
+        if answered["Datapoints"] or measure is None:
             return ActionResult(answered)
-        unit = "Milliseconds" if params["MetricName"] == "AuroraReplicaLag" else "Seconds"
-        wanted = dict.fromkeys(params.get("Statistics") or [], value)
+        unit = _UNITS.get(params["MetricName"], "Seconds")
+        wanted = params.get("Statistics") or []
         moments = _moments(params["StartTime"], params["EndTime"], int(params["Period"]))
-        points = [{"Timestamp": moment, "Unit": unit, **wanted} for moment in moments]
+        points = [{"Timestamp": moment, "Unit": unit, **dict.fromkeys(wanted, measure(moment))} for moment in moments]
         return ActionResult({"Label": params["MetricName"], "Datapoints": points})
 
     def _fill(self, result: dict[str, Any], stat: dict[str, Any], params: dict[str, Any], *, newest_first: bool) -> None:
         metric = stat["Metric"]
-        value = self._measured(metric.get("Namespace", ""), metric.get("MetricName", ""), metric.get("Dimensions", []))
-        if value is None:
+        measure = self._measure(metric.get("Namespace", ""), metric.get("MetricName", ""), metric.get("Dimensions", []))
+        if measure is None:
             return
         moments = list(_moments(params["StartTime"], params["EndTime"], int(stat["Period"])))
         result["Timestamps"] = moments[::-1] if newest_first else moments
-        result["Values"] = [value] * len(moments)
+        result["Values"] = [measure(moment) for moment in result["Timestamps"]]
 
-    def _measured(self, namespace: str, metric: str, dimensions: list[dict[str, str]]) -> float | None:
+    def _measure(self, namespace: str, metric: str, dimensions: list[dict[str, str]]) -> Measure | None:
         """What a metric measures, in its unit; None for anything that is not measured."""
         named = {one["Name"]: one["Value"] for one in dimensions}
+        if namespace == "AWS/RDS" and metric in STORAGE:
+            return measure_storage(self.world, rds_backends[self.current_account][self.region], metric, named)
+        value = self._measured(namespace, metric, named)
+        return None if value is None else lambda _: value
+
+    def _measured(self, namespace: str, metric: str, named: dict[str, str]) -> float | None:
+        """What a metric that is steady measures."""
         if namespace == "AWS/RDS":
             return self._database_lag(metric, named.get("DBInstanceIdentifier", "").lower())
         if (namespace, metric) == ("AWS/ElastiCache", "ReplicationLag"):

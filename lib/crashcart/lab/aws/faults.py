@@ -90,6 +90,14 @@ _ALL = (
         times=None,
     ),
     AwsFault(
+        "aws.storage-filling",
+        "a database's storage has been filling for a day, and is full in --value hours",
+        "condition",
+        value="6",
+        condition="rds.storage",
+        times=None,
+    ),
+    AwsFault(
         "aws.no-capacity",
         "a scaling group's launches fail with the EC2 code of --value",
         "condition",
