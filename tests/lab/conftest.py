@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -14,18 +17,31 @@ DEFAULT = "crashcart-test"
 
 
 def suite_lab_name() -> str:
-    """Return the name of the suite's lab; ``CRASHCART_LAB`` may choose another, but not one that a user may live in."""
+    """Return the name of the suite's lab; ``CRASHCART_LAB`` may choose another, but not one that a user may live in.
+
+    Tests wait for hosts more than they compute, so several processes run them, each on hosts of its own.
+    """
     name = os.environ.get("CRASHCART_LAB", "")
-    return name if name.startswith(DEFAULT) else DEFAULT
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    return "-".join(filter(None, (name if name.startswith(DEFAULT) else DEFAULT, worker)))
+
+
+@contextmanager
+def one_at_a_time(folder: Path) -> Iterator[None]:
+    """Of several processes, the first makes the image; the others find it."""
+    with (folder / "lab.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.fixture(scope="session")
-def lab() -> Iterator[Lab]:
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """Three hosts, for the whole session; commands that a test starts find them too."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CRASHCART_LAB", suite_lab_name())
         own = Lab.open()
-        own.up(3)
+        with one_at_a_time(tmp_path_factory.getbasetemp().parent):
+            own.up(3)
         yield own
         if not os.environ.get("CRASHCART_KEEP_LAB"):
             own.down()
