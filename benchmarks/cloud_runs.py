@@ -21,7 +21,7 @@ from cloud import KEYS, REGIONS, Ground, best_of, emulator, parse_options, repor
 TIMES = 3
 
 LOOP = """
-import boto3, json, sys
+import boto3, json, sys, time
 from concurrent.futures import ThreadPoolExecutor
 from botocore.config import Config
 
@@ -29,11 +29,14 @@ url, threads, targets = sys.argv[1], int(sys.argv[2]), json.load(sys.stdin)
 keys = {{"aws_access_key_id": "AKIABENCH", "aws_secret_access_key": "secret"}}
 session, config = boto3.Session(), Config(max_pool_connections=threads)
 regions = {{region for _, region in targets}}
-clients = {{it: session.client("{service}", endpoint_url=url, region_name=it, config=config, **keys) for it in regions}}
+
+def connect(service):
+    return {{it: session.client(service, endpoint_url=url, region_name=it, config=config, **keys) for it in regions}}
+
+{clients}
 
 def visit(target):
     name, region = target
-    client = clients[region]
     {reads}
 
 with ThreadPoolExecutor(threads) as pool:
@@ -41,11 +44,22 @@ with ThreadPoolExecutor(threads) as pool:
 """
 
 DATABASES = LOOP.format(
-    service="rds",
-    reads="""client.describe_db_clusters(DBClusterIdentifier=name)
-    client.describe_db_instances(Filters=[{"Name": "db-cluster-id", "Values": [name]}])""",
+    clients='databases, metrics = connect("rds"), connect("cloudwatch")',
+    reads="""databases[region].describe_db_clusters(DBClusterIdentifier=name)
+    members = databases[region].describe_db_instances(Filters=[{"Name": "db-cluster-id", "Values": [name]}])
+    wanted = [("VolumeBytesUsed", "DBClusterIdentifier", name)]
+    wanted += [("FreeLocalStorage", "DBInstanceIdentifier", it["DBInstanceIdentifier"]) for it in members["DBInstances"]]
+    queries = [
+        {"Id": f"m{number}", "MetricStat": {"Period": 3600, "Stat": "Minimum", "Metric": {
+            "Namespace": "AWS/RDS", "MetricName": metric, "Dimensions": [{"Name": dimension, "Value": value}]}}}
+        for number, (metric, dimension, value) in enumerate(wanted)
+    ]
+    metrics[region].get_metric_data(MetricDataQueries=queries, StartTime=time.time() - 86400, EndTime=time.time())""",
 )
-GROUPS = LOOP.format(service="autoscaling", reads="client.describe_auto_scaling_groups(AutoScalingGroupNames=[name])")
+GROUPS = LOOP.format(
+    clients='groups = connect("autoscaling")',
+    reads="groups[region].describe_auto_scaling_groups(AutoScalingGroupNames=[name])",
+)
 
 RUN = """
 import json, os, sys, tempfile

@@ -18,9 +18,12 @@ from pathlib import Path
 import pytest
 
 from crashcart.cli.completion import split_line
+from crashcart.cli.completion_cache import Cache as Kept
+from crashcart.cli.completion_sources import Sources
 from crashcart.clock import SystemClock
 from crashcart.inventory.aws_find import Found
 from crashcart.inventory.aws_source import AwsSource, Cache, Options
+from crashcart.lab.aws.faults import AWS_FAULTS
 from tests.cli.conftest import CHECKOUT
 
 BIN = Path(sys.executable).parent
@@ -97,7 +100,11 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:
         (["inv", "check.disk", "--hosts=db"], ["--hosts=db", "--hosts=db1", "--hosts=db2"]),
         (["inv", "runs.show", ""], ["last", *reversed(RUNS)]),
         (["inv", "runs.show", "--run", "2030"], list(reversed(RUNS))),
+        (["inv", "runs.sign-off", "2030"], list(reversed(RUNS))),
+        (["inv", "inventory.show", "--hosts", "db"], ["db", "db1", "db2"]),
         (["inv", "drill.disk-space", "--variant", "bytes,i"], ["bytes,inodes"]),
+        (["inv", "lab.fault-add", "aws.failover-"], [name for name in AWS_FAULTS if name.startswith("aws.failover-")]),
+        (["inv", "lab.fault-add", "--name=aws.throttle"], ["--name=aws.throttle"]),
         (["inv", "recover.nothing", "--hosts", "w"], []),
     ],
 )
@@ -114,9 +121,31 @@ def test_flags_of_a_command_are_its_own_and_not_those_given_already(shell: Shell
     assert "--restart" not in behind_a_switch
 
 
-@pytest.mark.parametrize("flag", ["--inventory", "--report", "--plan", "--approved"])
-def test_file_names_are_left_to_the_shell(shell: Shell, flag: str) -> None:
-    assert shell.ask("inv", "check.disk", flag, "/tm") == (1, [])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["check.disk", "--inventory"],
+        ["check.disk", "--report"],
+        ["recover.disk-space", "--plan"],
+        ["recover.disk-space", "--approved"],
+        ["runs.approve"],
+        ["runs.approve", "--key"],
+        ["runs.report", "last", "--report"],
+        ["runs.show"],
+    ],
+)
+def test_file_names_are_left_to_the_shell(shell: Shell, words: list[str]) -> None:
+    assert shell.ask("inv", *words, "/tm") == (1, [])
+
+
+def test_a_flag_called_like_one_that_completes_does_so_in_every_command(shell: Shell) -> None:
+    open_ended = []
+    for name, command in Sources("inv", CHECKOUT, Kept(shell.folder / "all")).commands.items():
+        for flag, option in command.flags.items():
+            named = flag in {"--hosts", "--run", "--output", "--variant", "--inventory", "--plan", "--key", "--file"}
+            if name.partition(".")[2] and option.takes and named and option.value == "text" and not option.values:
+                open_ended.append(f"{name} {flag}")
+    assert open_ended == []
 
 
 def test_names_that_a_shell_would_read_are_not_offered(shell: Shell) -> None:
@@ -195,6 +224,14 @@ def test_a_missing_inventory_and_a_broken_tasks_file_say_nothing(tmp_path: Path)
     assert own.ask("crashcart", "check.disk", "--hosts", "w") == (0, [])
 
 
+@pytest.mark.parametrize("end", ["", "sys.exit('no')", "1 / 0"])
+def test_what_a_tasks_file_says_when_it_is_imported_is_no_candidate(tmp_path: Path, end: str) -> None:
+    own = Shell(tmp_path, cwd=tmp_path)
+    front = "from crashcart.cli.namespace import build_namespace\nnamespace = build_namespace(None)\n"
+    (tmp_path / "tasks.py").write_text(f"import sys\nprint('check.loud')\nprint('loud', file=sys.stderr)\n{front}{end}\n")
+    assert own.ask("inv", "check.d") == (0, [] if end else ["check.database", "check.deploy", "check.disk", "check.drift"])
+
+
 def test_aws_is_completed_from_what_was_found_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own = Shell(tmp_path)
     options = {"regions": ["eu-central-1"], "aws_endpoint_url": "http://127.0.0.1:1", "cache": "1m"}
@@ -238,6 +275,47 @@ def test_nothing_heavy_is_imported_kept_or_not(tmp_path: Path, words: list[str])
         assert offered
         assert not set(HEAVY) & set(modules.split())
     assert "invoke" not in modules.split()
+
+
+def test_a_playbook_that_changed_is_read_without_invoke(tmp_path: Path) -> None:
+    """And so are one that was added and one that was removed: nothing else than tasks.py needs Invoke."""
+    own, root = Shell(tmp_path), tmp_path / "checkout"
+    shutil.copytree(CHECKOUT / "playbooks", root / "playbooks")
+    shutil.copy(CHECKOUT / "tasks.py", root)
+    os.utime(root / "tasks.py", (1, 1))
+    script = "import sys; from crashcart.cli.completion import main; main(sys.argv[1:]); print('--', *sys.modules)"
+
+    def ask() -> tuple[list[str], set[str]]:
+        done = own.run(sys.executable, "-c", script, "fish", "inv", "recover.disk", cwd=root)
+        assert done.stderr == ""
+        offered, _, modules = done.stdout.partition("--")
+        return offered.splitlines(), set(modules.split())
+
+    assert ask()[0][0].startswith("recover.disk-space\t")
+    playbook = root / "playbooks/recover/disk-space.yml"
+    playbook.write_text(re.sub("^summary: .*$", "summary: Changed", playbook.read_text(), flags=re.MULTILINE))
+    shutil.copy(playbook, playbook.with_name("disk-other.yml"))
+    (root / "playbooks/recover/service-limits.yml").unlink()
+    offered, modules = ask()
+    assert offered == ["recover.disk-other\tChanged", "recover.disk-space\tChanged"]
+    assert "yaml" in modules
+    assert not {"invoke", *HEAVY} & modules
+
+
+def test_many_at_once_without_a_cache(tmp_path: Path) -> None:
+    own = Shell(tmp_path)
+    words = [str(BIN / "crashcart"), "--complete", "fish", "inv", "check.disk", "--hosts", "web"]
+    running = [
+        subprocess.Popen(
+            words, cwd=own.cwd, env=own.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        for _ in range(4)
+    ]
+    said = {process.communicate(timeout=60)[0] for process in running}
+    assert said == {"web\tgroup, 5 targets\nweb1\ttarget\nweb2\ttarget\nweb3\ttarget\n"}
+    kept = list((tmp_path / "cache/crashcart/completion").iterdir())
+    assert not [path for path in kept if path.name.startswith(".")]
+    assert all(json.loads(path.read_bytes()) for path in kept)
 
 
 # ---- real shells -------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from crashcart.lab import Lab
+from crashcart.lab.lab import Lab
 from tests.lab.hosts import Host, hosts_of
 
 DEFAULT = "crashcart-test"
@@ -21,9 +21,9 @@ def suite_lab_name() -> str:
 
     Tests wait for hosts more than they compute, so several processes run them, each on hosts of its own.
     """
-    name = os.environ.get("CRASHCART_LAB", "")
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
-    return "-".join(filter(None, (name if name.startswith(DEFAULT) else DEFAULT, worker)))
+    given = os.environ.get("CRASHCART_LAB", "")
+    name, worker = given if given.startswith(DEFAULT) else DEFAULT, os.environ.get("PYTEST_XDIST_WORKER", "")
+    return name if not worker or name.endswith(f"-{worker}") else f"{name}-{worker}"
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import Any
 import boto3
 import yaml
 
-from crashcart.lab import Lab
+from crashcart.lab.lab import Lab
 from crashcart.transports.base import Command
 
 STATE = "systemctl show --value --property=Result,ActiveState api.service | paste -sd ' '"

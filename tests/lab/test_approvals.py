@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from crashcart.lab import Lab
+from crashcart.lab.lab import Lab
 from tests.lab.hosts import Host
 
 pytestmark = pytest.mark.lab

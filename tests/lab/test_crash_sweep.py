@@ -19,8 +19,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from crashcart.lab import Lab
 from crashcart.lab.faults import CANARY, FAULTS
+from crashcart.lab.lab import Lab
 from crashcart.playbooks.library import Library
 from crashcart.playbooks.schema import Playbook
 from tests.lab.hosts import Host

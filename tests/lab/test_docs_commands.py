@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from crashcart.lab import Lab
+from crashcart.lab.lab import Lab
 from tests.documented import CHECKOUT, How, Place, shell_blocks
 
 pytestmark = pytest.mark.lab

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from crashcart.lab import Lab
+from crashcart.lab.lab import Lab
 from tests.lab.hosts import Host, eventually
 from tests.lab.test_playbooks import Runs, runs
 

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from crashcart.facts import restarts
-from crashcart.lab import Lab
+from crashcart.lab.lab import Lab
 from crashcart.safety.lease import Lease, leased
 from crashcart.transports.base import Command
 from tests.lab.hosts import Host

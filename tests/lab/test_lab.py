@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from crashcart.errors import LabError
-from crashcart.lab import Lab
 from crashcart.lab.containers import find_containers
 from crashcart.lab.engine import Engine, working_engines
+from crashcart.lab.lab import Lab
 from tests.lab.hosts import Host, eventually, hosts_of
 
 pytestmark = pytest.mark.lab
@@ -114,7 +114,7 @@ def test_two_labs_live_side_by_side_and_one_goes_without_a_trace(
 
 
 def test_a_killed_up_is_repaired_by_the_next(other_lab: Lab, engine: Engine) -> None:
-    code = f"from crashcart.lab import Lab; Lab.open({other_lab.folder.name!r}).up(3)"
+    code = f"from crashcart.lab.lab import Lab; Lab.open({other_lab.folder.name!r}).up(3)"
     with subprocess.Popen([sys.executable, "-c", code]) as process:
         assert eventually(lambda: find_containers(engine, other_lab.folder), within=30)
         process.send_signal(signal.SIGKILL)

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from crashcart.lab import Lab
 from crashcart.lab.faults import FAULTS
+from crashcart.lab.lab import Lab
 from tests.lab.hosts import Host, eventually
 from tests.lab.test_playbooks import Runs, everywhere, outcomes, runs, starts
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from crashcart.lab import Lab
+from crashcart.lab.lab import Lab
 from tests.lab.hosts import Host, eventually
 
 pytestmark = pytest.mark.lab

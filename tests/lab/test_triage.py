@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from crashcart.lab import Lab
 from crashcart.lab.containers import find_containers
 from crashcart.lab.engine import working_engines
 from crashcart.lab.faults import FAULTS
+from crashcart.lab.lab import Lab
 from tests.lab.hosts import Host, eventually
 from tests.lab.test_playbooks import CHECKOUT, Runs
 

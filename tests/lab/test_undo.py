@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from crashcart.lab import Lab
+from crashcart.lab.lab import Lab
 from tests.lab.flags import FLAG, SLEEPER
 from tests.lab.hosts import Host, eventually
 

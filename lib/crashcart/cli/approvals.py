@@ -19,10 +19,14 @@ if TYPE_CHECKING:
     from crashcart.safety.planfile import PlanDocument, Wanted
     from crashcart.safety.signatures import KeyTool
 
-FILE = Flag("file", "a plan file, written by --plan FILE")
-KEY = Flag("key", "SSH key to sign with; a public key's private one may be in the agent (default: the first in ~/.ssh)")
+FILE = Flag("file", "a plan file, written by --plan FILE", value="path")
+KEY = Flag(
+    "key",
+    "SSH key to sign with; a public key's private one may be in the agent (default: the first in ~/.ssh)",
+    value="path",
+)
 YES = Flag("yes", "sign without being asked to type the plan's hash", switch=True)
-RUN = Flag("run", "a run's id, 'last', or the path of its journal")
+RUN = Flag("run", "a run's id, 'last', or the path of its journal", value="run")
 NOTE = Flag("note", "what was found; required for your own run and for one without an end")
 
 KEY_NAMES = ("id_ed25519", "id_ed25519_sk", "id_ecdsa", "id_ecdsa_sk", "id_rsa")

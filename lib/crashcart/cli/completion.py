@@ -17,12 +17,12 @@ from pathlib import Path, PurePath
 
 import msgspec
 
-from crashcart.cli.completion_sources import Command, Names, Sources
+from crashcart.cli.completion_commands import Command
+from crashcart.cli.completion_names import Names
+from crashcart.cli.completion_sources import Sources
 
 CANDIDATES, FILES, NOT_OURS = 0, 1, 3
 
-_FILE_FLAGS = {"--inventory", "--report", "--plan", "--approved"}
-_OUTPUTS = ("text", "json")
 _PLAIN = re.compile(r"[\w.@%+/-]*")
 """What stands for itself in every shell. Nothing else is added to a line: an inventory must not write on a prompt."""
 
@@ -95,16 +95,19 @@ def _values(flag: str, text: str, place: _Place, sources: Sources) -> list[Candi
     option = sources.commands[place.name].flags.get(flag)
     if flag in {"--help", "-h"}:
         return _commands(sources)
-    if flag in _FILE_FLAGS or (flag == "--run" and "/" in text):
-        raise WantsFiles
-    if flag == "--hosts":
-        return list(_hosts(text, sources.names(place.given.get("--inventory"))))
-    if flag == "--output":
-        return [Candidate(output) for output in _OUTPUTS]
-    if flag == "--run":
-        return [Candidate("last", "the newest run"), *(Candidate(run) for run in sources.runs())]
-    if flag == "--variant" and option:
-        return list(_listed(text, option.values))
+    match option.value if option else "":
+        case "path":
+            raise WantsFiles
+        case "hosts":
+            return list(_hosts(text, sources.names(place.given.get("--inventory"))))
+        case "run" if "/" in text:
+            raise WantsFiles
+        case "run":
+            return [Candidate("last", "the newest run"), *(Candidate(run) for run in sources.runs())]
+        case "fault":
+            return [Candidate(name, meaning) for name, meaning in sources.faults().items()]
+        case "list" if option:
+            return list(_listed(text, option.values))
     return [Candidate(value) for value in option.values] if option else []
 
 
@@ -136,7 +139,7 @@ def main(arguments: Sequence[str]) -> int:
     """Answer one Tab on stdout and return the exit status. Whatever goes wrong, nothing is said: this is a prompt."""
     try:
         return _answer(arguments)
-    except Exception:  # noqa: BLE001 -- a traceback in the middle of a prompt helps nobody; running the command says it
+    except (Exception, SystemExit):  # noqa: BLE001 -- a traceback in the middle of a prompt helps nobody; running the command says it
         return CANDIDATES
 
 

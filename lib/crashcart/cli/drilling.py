@@ -20,8 +20,8 @@ from crashcart.drills.stage import HostStage, Stage
 from crashcart.drills.underway import Notes, Underway
 from crashcart.errors import BadInput, Refused
 from crashcart.journal.claims import target_key
-from crashcart.lab import Lab
 from crashcart.lab.inventory import AWS_GROUP
+from crashcart.lab.lab import Lab
 from crashcart.playbooks.render import Renderer
 from crashcart.playbooks.schema import Drill, VariantSpec
 from crashcart.results import Mode

@@ -13,7 +13,7 @@ from crashcart.cli.tasks import make_task
 from crashcart.errors import BadInput, LabError, nearest
 
 _ADD = (
-    Flag("name", "which fault; lab.fault-list names them"),
+    Flag("name", "which fault; lab.fault-list names them", value="fault"),
     Flag("service", "only calls of this service, as boto3 calls it: rds, elasticache, autoscaling, elbv2, ec2"),
     Flag("action", "only calls of this action, or of those that this pattern matches: FailoverDBCluster, Describe.*"),
     Flag("resource", "only what is about this resource"),
@@ -106,7 +106,7 @@ def _clear(context: Context, values: dict[str, Any]) -> None:
 
 
 def _emulator() -> Any:
-    from crashcart.lab import Lab
+    from crashcart.lab.lab import Lab
 
     return Lab.open().aws
 

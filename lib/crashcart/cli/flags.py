@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -15,21 +15,27 @@ from crashcart.results import Mode
 from crashcart.values import Duration
 
 T = TypeVar("T")
+Value = Literal["text", "list", "path", "hosts", "run", "fault"]
+"""What a flag's value is: a text, texts with commas, or the name of something."""
+
+OUTPUTS = ("text", "json")
 
 
 class Flag(msgspec.Struct, frozen=True):
-    """A flag as Invoke sees it: an optional string, or a switch."""
+    """A flag as Invoke sees it: an optional string, or a switch. ``value`` and ``values`` are what completion offers."""
 
     name: str
     help: str
     switch: bool = False
+    value: Value = "text"
+    values: tuple[str, ...] = ()
 
 
-INVENTORY = Flag("inventory", "inventory file or folder, several with commas (default: inventories/)")
-OUTPUT = Flag("output", "text or json; with json, stdout is exactly one document (default: text)")
+INVENTORY = Flag("inventory", "inventory file or folder, several with commas (default: inventories/)", value="path")
+OUTPUT = Flag("output", "text or json; with json, stdout is exactly one document (default: text)", values=OUTPUTS)
 
 COMMON = (
-    Flag("hosts", "targets: groups, names, globs, a:&b, a:!b (required)"),
+    Flag("hosts", "targets: groups, names, globs, a:&b, a:!b (required)", value="hosts"),
     INVENTORY,
     Flag("check", "look and say what would change; change nothing", switch=True),
     Flag("diff", "show each change, before and after", switch=True),
@@ -38,15 +44,15 @@ COMMON = (
     Flag("max_failures", "stop when more targets than this fail: a count or a percentage"),
     Flag("deadline", "time for the whole run (default: the playbook's own, else 15m)"),
     OUTPUT,
-    Flag("report", "folder to write report.html, junit.xml and summary.md to"),
+    Flag("report", "folder to write report.html, junit.xml and summary.md to", value="path"),
     Flag("reason", "why this is done; required for protected groups"),
     Flag("incident", "incident that this belongs to"),
     Flag("yes", "confirm without being asked", switch=True),
     Flag("break_glass", "skip confirmations and waits; never the journal", switch=True),
     Flag("accept_new_host_keys", "add unknown host keys to known_hosts; changed ones are still refused", switch=True),
     Flag("ask_become_pass", "ask for the sudo password on the terminal", switch=True),
-    Flag("plan", "look only, and write what would be done to this file, to be approved"),
-    Flag("approved", "run only what this approved plan file says, if the world still matches it"),
+    Flag("plan", "look only, and write what would be done to this file, to be approved", value="path"),
+    Flag("approved", "run only what this approved plan file says, if the world still matches it", value="path"),
 )
 
 UNDO_FLAGS = (
@@ -122,7 +128,7 @@ def options_of(values: Mapping[str, Any], *, dry: bool) -> Options:
 def wants_json(values: Mapping[str, Any]) -> bool:
     """Read ``--output``. Raises ``BadInput`` for anything but text and json."""
     output = values.get("output") or "text"
-    if output not in {"text", "json"}:
+    if output not in OUTPUTS:
         raise BadInput(f"--output: expected text or json, got {output!r}")
     return bool(output == "json")
 

@@ -58,7 +58,7 @@ class House:
         """Load the inventory: the one that is named or found, else the lab's own. Raises ``BadInput``."""
         from crashcart.inventory import find_inventory, load
         from crashcart.inventory.aws_source import aws_inventory
-        from crashcart.lab import inventory_path
+        from crashcart.lab.folder import inventory_path
 
         try:
             paths = find_inventory(explicit, os.environ, self.checkout, Path.cwd())

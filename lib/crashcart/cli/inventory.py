@@ -12,7 +12,7 @@ from crashcart.cli.house import House, to_json
 from crashcart.cli.tasks import make_task
 
 PING = "inventory.ping"
-HOSTS = Flag("hosts", "targets to show (default: all)")
+HOSTS = Flag("hosts", "targets to show (default: all)", value="hosts")
 
 
 def inventory_tasks(house: House) -> list[Task[Any]]:

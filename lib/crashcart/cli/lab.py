@@ -44,7 +44,7 @@ def progress(text: str) -> None:
 
 def _up(context: Context, values: dict[str, Any]) -> None:
     def command() -> int:
-        from crashcart.lab import Lab
+        from crashcart.lab.lab import Lab
 
         as_json = wants_json(values)
         status = Lab.open().up(parse_count(values["count"]), progress)
@@ -56,7 +56,7 @@ def _up(context: Context, values: dict[str, Any]) -> None:
 
 def _down(context: Context, values: dict[str, Any]) -> None:
     def command() -> int:
-        from crashcart.lab import Lab
+        from crashcart.lab.lab import Lab
 
         Lab.open().down()
         print("the lab is down")
@@ -67,7 +67,7 @@ def _down(context: Context, values: dict[str, Any]) -> None:
 
 def _status(context: Context, values: dict[str, Any]) -> None:
     def command() -> int:
-        from crashcart.lab import Lab
+        from crashcart.lab.lab import Lab
 
         as_json = wants_json(values)
         status = Lab.open().status()
@@ -79,7 +79,7 @@ def _status(context: Context, values: dict[str, Any]) -> None:
 
 def _reset(context: Context, values: dict[str, Any]) -> None:
     def command() -> int:
-        from crashcart.lab import Lab
+        from crashcart.lab.lab import Lab
 
         print(Lab.open().reset(progress).text)
         return 0

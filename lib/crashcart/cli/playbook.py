@@ -7,28 +7,21 @@ from typing import Any
 from invoke import Context, Task
 
 from crashcart.cli.ending import ended
-from crashcart.cli.flags import COMMON, Flag, parse_request
+from crashcart.cli.flags import parse_request
 from crashcart.cli.house import House
+from crashcart.cli.playbookflags import playbook_flags
 from crashcart.cli.tasks import make_task
-from crashcart.playbooks.heads import ParamHead
-
-_DRILL_FLAGS = (Flag("variant", "which faults to inject, with commas (default: all)"),)
 
 
 def playbook_task(house: House, name: str) -> Task[Any]:
     """Return the command of a playbook or drill; the file is read strictly when it is run."""
     head = house.library.head(name)
-    own = _DRILL_FLAGS if head.drill else tuple(_flag(key, param) for key, param in head.params.items())
 
     def body(context: Context, values: dict[str, Any]) -> None:
         dry = bool(context.config.run.dry)
         ended(lambda: _run(house, name, values, dry=dry), as_json=values.get("output") == "json", playbook=name)
 
-    return make_task(name.partition(".")[2], body, (*own, *COMMON), head.summary)
-
-
-def _flag(name: str, param: ParamHead) -> Flag:
-    return Flag(name, param.text, switch=param.is_switch)
+    return make_task(name.partition(".")[2], body, playbook_flags(head), head.summary, library=house.library)
 
 
 def _run(house: House, name: str, values: dict[str, Any], *, dry: bool) -> int:

@@ -13,10 +13,12 @@ from crashcart.cli.house import House, to_json
 from crashcart.cli.tasks import make_task
 from crashcart.errors import BadInput
 
-RUN = Flag("run", "a run's id, 'last', or the path of its journal")
+RUN = Flag("run", "a run's id, 'last', or the path of its journal", value="run")
 
 
-REPORT = Flag("report", "file (.html, .md, .xml) or folder to write to (default: report.html in the run's own folder)")
+REPORT = Flag(
+    "report", "file (.html, .md, .xml) or folder to write to (default: report.html in the run's own folder)", value="path"
+)
 TO_REVIEW = Flag("to_review", "only break-glass runs that nobody has signed off yet", switch=True)
 
 

@@ -26,7 +26,9 @@ SOURCES_GROUP = "crashcart.inventory_sources"
 
 _START = "write 'source: lab' into lab.yml there for the practice fleet, or an inventory in Ansible's YAML"
 _INI_SECTION = re.compile(r"^\[[\w.-]+(:\w+)?\]\s*(#.*)?$", re.MULTILINE)
-_PRIVATE_FOLDERS = {"group_vars", "host_vars", "vars_plugins"}
+PRIVATE_FOLDERS = {"group_vars", "host_vars", "vars_plugins"}
+"""Folders in an inventory folder that hold no hosts and groups."""
+
 # What Ansible passes over in an inventory folder without a word.
 _IGNORED = re.compile(r"^\.|(~|\.(pyc|pyo|swp|bak|rpm|md|txt|rst|orig|cfg|retry)|\.example\.(yml|yaml|json))$")
 
@@ -69,7 +71,7 @@ def _candidates(folder: Path) -> Iterator[Path]:
             continue
         if not path.is_dir():
             yield path
-        elif path.name not in _PRIVATE_FOLDERS and path.resolve() not in (here, *here.parents):
+        elif path.name not in PRIVATE_FOLDERS and path.resolve() not in (here, *here.parents):
             yield from _candidates(path)
 
 

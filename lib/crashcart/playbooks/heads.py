@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import yaml
+
+from crashcart import yamlfile
+from crashcart.errors import BadInput
 
 
 class ParamHead(msgspec.Struct, frozen=True):
@@ -45,6 +47,6 @@ class Head(msgspec.Struct, frozen=True):
 def read_head(path: Path) -> Head:
     """Read a head; a file that cannot be read has one that says so."""
     try:
-        return msgspec.convert(yaml.load(path.read_bytes(), Loader=yaml.CSafeLoader), Head)
-    except (OSError, yaml.YAMLError, msgspec.ValidationError, RecursionError):
+        return msgspec.convert(yamlfile.load(path).value, Head)
+    except (BadInput, msgspec.ValidationError):
         return Head("(cannot be read; running it says why)")

@@ -39,14 +39,14 @@ class Library:
     """All playbooks that can be run here. Files are read when first asked for."""
 
     def __init__(self, own: Path | None) -> None:
-        self._own = own
+        self.own = own
         self._read: dict[str, Playbook | Drill] = {}
 
     @cached_property
     def entries(self) -> Mapping[str, Entry]:
         """Every playbook and drill by name, in alphabetical order."""
         shipped = _scan(SHIPPED)
-        own = _scan(self._own) if self._own else {}
+        own = _scan(self.own) if self.own else {}
         found = {name: Entry(name, file) for name, file in shipped.items()}
         found |= {name: Entry(name, file, shipped.get(name)) for name, file in own.items()}
         return dict(sorted(found.items()))

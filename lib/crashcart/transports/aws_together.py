@@ -156,11 +156,7 @@ class _Queue:
         self._next = _Round()
         self._under_way = False
         self._each_alone = False
-
-    @property
-    def waiting(self) -> int:
-        """How many joined the round that fills up."""
-        return len(self._next.names)
+        self.waiting = 0
 
     def ask(self, name: str, send: Send) -> Answer | None:
         """Return what the round says of this name, None when it says nothing; raise its error if it concerns all."""
@@ -182,7 +178,9 @@ class _Queue:
                 self._next = _Round()
             mine = self._next
             mine.names.append(name)
+            self.waiting += 1
             self._turn.wait_for(lambda: mine.ended or not self._under_way)
+            self.waiting -= 1
             if mine.ended:
                 return mine, False
             self._under_way = True

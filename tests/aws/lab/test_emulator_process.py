@@ -5,18 +5,20 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
 
 from crashcart.errors import LabError
-from crashcart.lab import Lab
 from crashcart.lab.aws import emulator as module
 from crashcart.lab.aws.compute_seed import LabInstance
 from crashcart.lab.aws.emulator import AwsEmulator, AwsStatus
 from crashcart.lab.aws.whereabouts import Whereabouts, find, publish
 from crashcart.lab.folder import Folder
+from crashcart.lab.lab import Lab
+from tests.lab.hosts import eventually
 
 HOST = LabInstance("lab1", "tcp://127.0.0.1:1")
 
@@ -42,6 +44,31 @@ def test_a_killed_emulator_is_noticed_and_comes_back_where_it_was(tmp_path: Path
         assert lab.stop()
     assert not lab.status().running
     assert find(tmp_path / "aws") is None
+
+
+def test_one_that_nobody_waits_for_any_more_is_ended_by_the_next_and_by_stop(tmp_path: Path) -> None:
+    killed, later = AwsEmulator(tmp_path), AwsEmulator(tmp_path)
+    try:
+        assert killed.start()  # and whoever would have waited for it is killed
+        assert later.start()
+        found = later.ready()
+        assert found.running, found.note
+        assert eventually(lambda: emulators(tmp_path) == [found.pid])
+    finally:
+        later.stop()
+    assert later.start()
+    assert not later.stop()
+    assert eventually(lambda: emulators(tmp_path) == [])
+
+
+def emulators(state: Path) -> list[int]:
+    """The processes that were started with this folder and have not ended."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if os.fsencode(state) in (folder / "cmdline").read_bytes().split(b"\0"):
+                found.append(int(folder.name))
+    return found
 
 
 def test_a_stale_file_is_not_a_running_emulator(tmp_path: Path) -> None:

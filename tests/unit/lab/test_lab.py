@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from crashcart.errors import BadInput, LabError
-from crashcart.lab import HostStatus, Lab, LabStatus
 from crashcart.lab.commands import run
 from crashcart.lab.engine import Engine
 from crashcart.lab.folder import Folder
-from crashcart.lab.status import notes_on
+from crashcart.lab.lab import Lab
+from crashcart.lab.status import HostStatus, LabStatus, notes_on
 from tests.unit.lab.fakes import FakeRunner
 
 HOST = HostStatus("lab1", "127.0.0.1", 4001, running=True, answering=True, var="ext4 236M on /dev/loop0")

@@ -173,7 +173,7 @@ def test_a_defect_of_who_asks_is_nobody_else_s() -> None:
 
 
 def test_a_request_has_so_many_names_at_most() -> None:
-    api = Api(enough=5)
+    api = Api(enough=MOST + 5)
     found = api.ask(group("first"), *(group(f"g{number}") for number in range(MOST + 5)))
     assert len({one.result()["AutoScalingGroups"][0]["AutoScalingGroupName"] for one in found}) == MOST + 6
     assert sorted(len(api.names(call)) for call in api.sent) == [1, 5, MOST]

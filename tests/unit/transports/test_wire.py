@@ -3,7 +3,6 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from pathlib import Path
 
 import pytest
 
@@ -72,10 +71,3 @@ def test_a_proxy_program_is_a_socket() -> None:
     wire.close()
     wire.close()
     assert wire.said == "done"
-
-
-def test_a_proxy_program_that_stays_is_ended(tmp_path: Path) -> None:
-    wire = ProxyWire(f"sh -c 'echo $$ >{tmp_path}/pid; echo; trap \"\" TERM; while :; do sleep 1; done'")
-    assert wire.recv(1) == b"\n"
-    wire.close()
-    assert not Path("/proc", (tmp_path / "pid").read_text().strip()).exists()

@@ -79,7 +79,7 @@ class AwsEmulator:
         if self.status().running or why_not():
             return False
         old = find(self._state)
-        self._end_silent(old)
+        self._end_silent()
         forget(self._state)
         self._state.mkdir(mode=0o700, parents=True, exist_ok=True)
         # The old port, so that whoever noted it finds the emulator again.
@@ -128,14 +128,12 @@ class AwsEmulator:
 
     def stop(self) -> bool:
         """Stop it; tell whether it ran."""
-        where = find(self._state)
-        if where is None:
-            return False
-        ran = self.status().running
-        with suppress(LabError):  # it may be gone before its answer is
-            self._ask(where, "POST", "shutdown", timeout=_ASK)
-        self._wait_until_gone(where)
-        self._end_silent(where)
+        where, ran = find(self._state), self.status().running
+        if where:
+            with suppress(LabError):  # it may be gone before its answer is
+                self._ask(where, "POST", "shutdown", timeout=_ASK)
+            self._wait_until_gone(where)
+        self._end_silent()
         forget(self._state)
         return ran
 
@@ -167,12 +165,13 @@ class AwsEmulator:
             raise LabError(f"the AWS emulator answered {answer.status} to {method} {name}", hint=str(self._log))
         return told
 
-    def _end_silent(self, where: Whereabouts | None) -> None:
-        """End a process that does not answer any more, if it still is this lab's emulator."""
-        with suppress(OSError):
-            command = Path(f"/proc/{where.pid}/cmdline").read_bytes().split(b"\0") if where else []
-            if where and b"crashcart.lab.aws.server" in command and os.fsencode(self._state) in command:
-                os.kill(where.pid, signal.SIGKILL)
+    def _end_silent(self) -> None:
+        """End what does not answer: a hung emulator, and one whose starter was killed before it said where it is."""
+        for folder in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                command = (folder / "cmdline").read_bytes().split(b"\0")
+                if b"crashcart.lab.aws.server" in command and os.fsencode(self._state) in command:
+                    os.kill(int(folder.name), signal.SIGKILL)
 
     def _wait_until_gone(self, where: Whereabouts) -> None:
         deadline = time.monotonic() + _ASK
