@@ -44,6 +44,8 @@ BAD_INPUT = [
     (("recover.disk-space", "--hosts", "web", "--path", "relative"), "--path: expected an absolute path"),
     (("recover.disk-space", "--hosts", "web", "--forks", "abc"), "--forks: expected a whole number"),
     (("recover.disk-space", "--hosts", "web", "--chekc"), "did you mean --check"),
+    (("runs.show", "--outptu", "json"), "did you mean --output"),
+    (("runs.undo", "--yess"), "did you mean --yes"),
     (("recover.disk-spce", "--hosts", "web"), "did you mean recover.disk-space"),
     (("--help", "recover.disk-spce"), "did you mean recover.disk-space"),
     (("recover.disk-space", "--hosts"), "hosts"),
@@ -199,6 +201,13 @@ def test_a_malformed_inventory_is_named_by_line(inv: Inv) -> None:
     assert done.returncode == 2
     assert "hosts.yml:4:3" in done.stderr
     assert "children" in done.stderr
+
+
+@pytest.mark.parametrize("words", [("runs.undo", "--help"), ("runs.undo", "-h"), ("--help", "runs.undo")], ids=" ".join)
+def test_help_is_help_wherever_it_stands(inv: Inv, words: tuple[str, ...]) -> None:
+    done = inv(*words)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "--run=STRING" in done.stdout
 
 
 def test_the_crashcart_program_keeps_the_same_contract(inv: Inv, tmp_path: Path) -> None:

@@ -22,9 +22,9 @@ def development_tasks(checkout: Path) -> list[Task[Any]]:
         # The fast tests share nothing. Of the others, those that need the lab run one after the other, and mostly wait.
         _run([sys.executable, "-m", "pytest", "-n", "auto", "tests/unit"], checkout)
         if not values["unit"]:
-            # Those on hosts mostly wait, those of AWS mostly compute; each process has hosts of its own.
+            # Most of them wait for hosts and servers more than they compute; each process on hosts has hosts of its own.
             on_hosts = ["-n", "3", "--dist", "worksteal", "tests/lab"]
-            others = ["-n", "2", "--ignore", "tests/unit", "--ignore", "tests/lab"]
+            others = ["-n", "3", "--ignore", "tests/unit", "--ignore", "tests/lab"]
             _run_together([[sys.executable, "-m", "pytest", *which] for which in (on_hosts, others)], checkout)
 
     def check_code(context: Context, values: dict[str, Any]) -> None:

@@ -34,6 +34,7 @@ class Tamed(Program):
     def parse_tasks(self) -> None:
         """Parse the command line; every error in it is bad input."""
         _complete(self)
+        _move_help(self)
         parse_strictly(self, super().parse_tasks)
 
     def parse_cleanup(self) -> None:
@@ -49,6 +50,7 @@ def tame_invoke() -> None:
 
     def strict_tasks(self: Program) -> None:
         _complete(self)
+        _move_help(self)
         parse_strictly(self, lambda: parse_tasks(self))
 
     def strict_cleanup(self: Program) -> None:
@@ -62,10 +64,11 @@ def parse_strictly(program: Program, parse: Any, *, check: bool = True) -> None:
     try:
         parse()
         if check:
+            _check_values(program)
             _check_core_flags(program)
             _check_one_playbook(program)
     except (ParseError, ValueError, BadInput, IndexError) as error:
-        raise _exit(program, error) from error
+        raise _exit(program, _swallowed(getattr(error, "context", None)) or error) from error
 
 
 def _complete(program: Program) -> None:
@@ -75,6 +78,26 @@ def _complete(program: Program) -> None:
 
         print("\n".join(answer_invoke(program.called_as, program.core.remainder)))
         raise Exit
+
+
+def _move_help(program: Program) -> None:
+    """Put ``--help`` right behind a task before it: Invoke would take it for the value that may stand alone there."""
+    name, *words = program.core.unparsed or [""]
+    if words[:1] and words[0] in {"--help", "-h"}:
+        program.core[0].args.help.value, program.core.unparsed = name, []
+
+
+def _swallowed(context: Any) -> ParseError | None:
+    """Return the error of a flag that a task does not have, and that Invoke took for the value which may stand alone."""
+    arguments = context.args.values() if context is not None else ()
+    words = [str(argument.value or "") for argument in arguments if argument.positional]
+    return next((ParseError(f"No idea what {word!r} is!", context) for word in words if word.startswith("-")), None)
+
+
+def _check_values(program: Program) -> None:
+    for context in program.tasks:
+        if error := _swallowed(context):
+            raise error
 
 
 def _check_core_flags(program: Program) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from moto import backends
 from moto.moto_api._internal.models import moto_api_backend
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import BaseWSGIServer, make_server
@@ -51,6 +52,7 @@ class Emulator:
         self._world = World()
         for service in SERVICES:
             service.install(self._world)
+        _list_modules_once()
         self._injector = Injector(self._world)
         self._log = RequestLog(state / "requests.jsonl")
         self._hosts: tuple[LabInstance, ...] = ()
@@ -95,6 +97,12 @@ class Emulator:
         """Let ``serve`` return."""
         self._injector.clear()
         threading.Thread(target=self._server.shutdown, daemon=True).start()
+
+
+def _list_modules_once() -> None:
+    """Moto looks through its own folders at every request: a tenth of the time."""
+    modules = tuple(backends.list_of_moto_modules())
+    backends.list_of_moto_modules = lambda: modules
 
 
 def main() -> int:
