@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 import yaml
 
+from crashcart.decoding import convert
 from crashcart.operations import find_operation
 from crashcart.operations.base import Act, Action, Decision, Effect, Fail, Memory, Operation, Refuse, Unknown
 from crashcart.values import decode
@@ -83,7 +84,7 @@ class Behaviour:
 
 
 def _read(file: Path) -> _Case:
-    return msgspec.convert(yaml.load(file.read_bytes(), Loader=yaml.CSafeLoader), _Case)
+    return convert(yaml.load(file.read_bytes(), Loader=yaml.CSafeLoader), _Case)
 
 
 def _decide(operation: Operation[Any, Any, Any], case: _Case) -> Decision:

@@ -12,6 +12,8 @@ from urllib.parse import quote, quote_plus
 
 import msgspec
 
+from crashcart.decoding import convert
+
 T = TypeVar("T", bound=msgspec.Struct)
 
 MASK = "***"
@@ -96,7 +98,7 @@ class Redactor:
             return record
         plain = msgspec.to_builtins(record, enc_hook=encode_secret)
         clean = self._value(plain)
-        return record if clean == plain else msgspec.convert(clean, type(record))
+        return record if clean == plain else convert(clean, type(record))
 
     def _value(self, value: Any) -> Any:
         if isinstance(value, dict):

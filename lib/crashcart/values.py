@@ -12,8 +12,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-import msgspec
-
+from crashcart.decoding import convert
 from crashcart.secrets import Secret
 
 T = TypeVar("T")
@@ -162,7 +161,7 @@ def _parse(kind: type[Any], raw: object) -> Any:
 
 def decode(raw: object, record: type[T]) -> T:
     """Turn JSON values into a typed record. Raises ``msgspec.ValidationError`` with the path of the bad value."""
-    return msgspec.convert(raw, record, strict=False, dec_hook=_parse)
+    return convert(raw, record, strict=False, dec_hook=_parse)
 
 
 def format_size(size: float) -> str:

@@ -13,6 +13,8 @@ from typing import Any, Generic, TypeVar
 import msgspec
 import platformdirs
 
+from crashcart.decoding import from_json
+
 T = TypeVar("T")
 Stamp = tuple[str, int, int, int]
 """A path, its times of modification and of change (ns), its size; all -1 while it is not there."""
@@ -96,7 +98,7 @@ def _read(path: Path, kind: Any) -> Any:
     try:
         with path.open("rb") as file:
             status = os.fstat(file.fileno())
-            kept = msgspec.json.decode(file.read(), type=kind)
+            kept = from_json(file.read(), kind)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
     return kept if status.st_uid == os.geteuid() and not status.st_mode & 0o077 else None

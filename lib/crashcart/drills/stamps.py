@@ -10,6 +10,7 @@ from typing import Literal
 
 import msgspec
 
+from crashcart.decoding import from_json
 from crashcart.errors import BadInput
 
 FILE = "stamps.json"
@@ -38,7 +39,7 @@ def read_stamps(folder: Path) -> dict[str, Stamp]:
     """Read the stamps of a folder by playbook; none where there is no file. Raises ``BadInput`` for one that is broken."""
     path = folder / FILE
     try:
-        return msgspec.json.decode(path.read_bytes(), type=dict[str, Stamp])
+        return from_json(path.read_bytes(), dict[str, Stamp])
     except FileNotFoundError:
         return {}
     except (OSError, msgspec.MsgspecError) as error:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from crashcart.decoding import from_json
 from crashcart.errors import BadInput
 
 
@@ -93,7 +94,7 @@ def _is_free(path: Path) -> bool:
 
 def _read(path: Path) -> Underway:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Underway)
+        return from_json(path.read_bytes(), Underway)
     except (OSError, msgspec.MsgspecError) as error:
         raise BadInput(
             f"{path}: this is no note of a drill: {error}", hint="inv lab.reset mends the lab; then remove it"

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from crashcart.decoding import convert, from_json
 from crashcart.errors import Cancelled, CrashcartError, FactUnreadable, NoSuchResource, nearest
 from crashcart.facts import autoscaling_activities, elbv2_health
 from crashcart.facts.autoscaling_activities import SHOWN, Activities
@@ -198,7 +199,7 @@ def add(transport: CloudTransport, seen: Fleet, looks: frozenset[str]) -> Fleet:
 
 def parse(stdout: bytes) -> Fleet:
     """Read answers from JSON, by the calls' names; ``DescribeTargetHealth`` by ARN. Raises ``FactUnreadable``."""
-    answers: Mapping[str, Any] = msgspec.json.decode(stdout)
+    answers: Mapping[str, Any] = from_json(stdout)
     group = _the_one(_convert(answers["DescribeAutoScalingGroups"], GroupAnswer, "DescribeAutoScalingGroups").groups)
     asked = answers.get("DescribeTargetHealth", {})
     return Fleet(group, tuple(Behind(arn, elbv2_health.read(answer)) for arn, answer in asked.items()))
@@ -288,6 +289,6 @@ def _the_one(groups: list[ListedGroup]) -> Group:
 
 def _convert(answer: Any, kind: type[Any], call: str) -> Any:
     try:
-        return msgspec.convert(answer, kind, strict=False)
+        return convert(answer, kind, strict=False)
     except msgspec.ValidationError as error:
         raise FactUnreadable(f"the answer of {call} lacks what is needed: {error}") from error

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from crashcart.decoding import convert, from_json
 from crashcart.errors import Cancelled, CrashcartError, FactUnreadable
 from crashcart.facts.autoscaling_answers import ActivityAnswer, ListedActivity
 from crashcart.transports.base import ApiCall, CloudTransport
@@ -177,13 +178,13 @@ def observe(transport: CloudTransport, group: str) -> Activities:
 
 def parse(stdout: bytes) -> Activities:
     """Read one answer of ``DescribeScalingActivities`` from JSON, as asked at time 0. Raises ``FactUnreadable``."""
-    return read(msgspec.json.decode(stdout), 0.0)
+    return read(from_json(stdout), 0.0)
 
 
 def read(answer: Any, now: float) -> Activities:
     """Read one answer of ``DescribeScalingActivities``. Raises ``FactUnreadable``."""
     try:
-        listed = msgspec.convert(answer, ActivityAnswer, strict=False).activities
+        listed = convert(answer, ActivityAnswer, strict=False).activities
     except msgspec.ValidationError as error:
         raise FactUnreadable(f"the answer of DescribeScalingActivities lacks what is needed: {error}") from error
     activities = sorted((_activity(found) for found in listed), key=lambda activity: activity.at)

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from crashcart.decoding import convert, from_json
 from crashcart.errors import ApiRefused, Cancelled, CrashcartError, FactUnreadable
 from crashcart.transports.base import ApiCall, CloudTransport
 
@@ -103,13 +104,13 @@ def observe(transport: CloudTransport, kind: str = "") -> HealthState:
 
 def parse(stdout: bytes) -> HealthState:
     """Read one answer of ``DescribeEvents`` from JSON. Raises ``FactUnreadable``."""
-    return read(msgspec.json.decode(stdout), "eu-central-1", 0.0)
+    return read(from_json(stdout), "eu-central-1", 0.0)
 
 
 def read(answer: Any, region: str, now: float) -> HealthState:
     """Read an answer of ``DescribeEvents``, the newest issue first. Raises ``FactUnreadable``."""
     try:
-        events = msgspec.convert(answer, _Answer).events
+        events = convert(answer, _Answer).events
     except msgspec.ValidationError as error:
         raise FactUnreadable(f"the answer of AWS Health lacks what is needed: {error}") from error
     issues = sorted(_issues(events, region), key=lambda issue: -(issue.at or 0.0))

@@ -21,6 +21,7 @@ from typing import Any
 
 import msgspec
 
+from crashcart.decoding import convert, from_json
 from crashcart.errors import Cancelled, CrashcartError, FactUnreadable
 from crashcart.transports.base import ApiCall, CloudTransport
 
@@ -164,7 +165,7 @@ def observe(transport: CloudTransport) -> Rules:
 
 def parse(stdout: bytes) -> Rules:
     """Read answers, by the call's name, from JSON, about ``i-1``. Raises ``FactUnreadable``."""
-    return read(msgspec.json.decode(stdout), "i-1")
+    return read(from_json(stdout), "i-1")
 
 
 def read(answers: Mapping[str, Any], name: str) -> Rules:
@@ -212,7 +213,7 @@ def _trail(transport: CloudTransport, resources: Sequence[str], now: float) -> T
 def read_trail(answer: Any, resource: str) -> list[Actor]:
     """Read an answer of ``LookupEvents``: what changed something. Raises ``FactUnreadable``."""
     try:
-        events = msgspec.convert(answer, _Events).events
+        events = convert(answer, _Events).events
     except msgspec.ValidationError as error:
         raise FactUnreadable(f"the answer of LookupEvents lacks what is needed: {error}") from error
     changes = (event for event in events if event.read_only != "true")
@@ -271,6 +272,6 @@ def _moment(value: datetime | float) -> float:
 
 def _convert(answers: Mapping[str, Any], call: str, kind: type[Any]) -> Any:
     try:
-        return msgspec.convert(answers.get(call, {}), kind)
+        return convert(answers.get(call, {}), kind)
     except msgspec.ValidationError as error:
         raise FactUnreadable(f"the answer of {call} lacks what is needed: {error}") from error

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from crashcart.decoding import convert
 from crashcart.errors import FactUnreadable
 from crashcart.transports.base import ApiCall, CloudTransport
 
@@ -91,7 +92,7 @@ def observe(transport: CloudTransport) -> InstanceState:
 def read(answer: Any, name: str, now: float) -> InstanceState:
     """Read an answer of ``DescribeInstanceStatus``. Raises ``FactUnreadable``."""
     try:
-        listed = msgspec.convert(answer, _Answer).instance_statuses
+        listed = convert(answer, _Answer).instance_statuses
     except msgspec.ValidationError as error:
         raise FactUnreadable(f"DescribeInstanceStatus is not understood: {error}") from error
     if len(listed) != 1:

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from crashcart.decoding import convert, from_json
 from crashcart.errors import Cancelled, CrashcartError, FactUnreadable, NoSuchResource
 from crashcart.facts import elasticache_events, elasticache_lag
 from crashcart.facts.elasticache_answers import ClusterAnswer, GroupAnswer, ListedCluster, ListedGroup, ListedShard, Pending
@@ -195,7 +196,7 @@ def add(transport: CloudTransport, seen: Cache, looks: frozenset[str], shard: st
 
 def parse(stdout: bytes) -> Cache:
     """Read the answers of the describing calls from JSON, by the calls' names. Raises ``FactUnreadable``."""
-    return read(msgspec.json.decode(stdout))
+    return read(from_json(stdout))
 
 
 def read(answers: Mapping[str, Any]) -> Cache:
@@ -277,6 +278,6 @@ def _word(on: bool) -> str:
 
 def _convert(answer: Any, kind: type[Any], call: str) -> Any:
     try:
-        return msgspec.convert(answer, kind, strict=False)
+        return convert(answer, kind, strict=False)
     except msgspec.ValidationError as error:
         raise FactUnreadable(f"the answer of {call} lacks what is needed: {error}") from error

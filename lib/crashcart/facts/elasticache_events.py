@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from crashcart.decoding import convert, from_json
 from crashcart.errors import Cancelled, CrashcartError, FactUnreadable
 from crashcart.transports.base import ApiCall, CloudTransport
 
@@ -126,7 +127,7 @@ class _Events(msgspec.Struct, rename="pascal"):
 
 def parse(stdout: bytes) -> Recent:
     """Read one answer of ``DescribeEvents`` from JSON, as asked at time 0. Raises ``FactUnreadable``."""
-    return Recent(0.0, _ordered(_read(msgspec.json.decode(stdout)), KEPT))
+    return Recent(0.0, _ordered(_read(from_json(stdout)), KEPT))
 
 
 def observe(transport: CloudTransport, kind: str, names: Iterable[str], window: float, kept: int = KEPT) -> Recent:
@@ -154,7 +155,7 @@ def _ordered(events: Iterable[Event], kept: int) -> tuple[Event, ...]:
 
 def _read(answer: Any) -> list[Event]:
     try:
-        events = msgspec.convert(answer, _Events, strict=False).events
+        events = convert(answer, _Events, strict=False).events
     except msgspec.ValidationError as error:
         raise FactUnreadable(f"the answer of DescribeEvents lacks what is needed: {error}") from error
     return [found for found in map(_event, events) if found]

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from crashcart.decoding import convert
 from crashcart.errors import Cancelled, CrashcartError, FactUnreadable
 from crashcart.facts.elasticache_events import SHOWN
 from crashcart.transports.base import ApiCall, CloudTransport
@@ -69,7 +70,7 @@ def observe(transport: CloudTransport, nodes: Sequence[tuple[str, str]]) -> Lag:
 def read(answer: Mapping[str, Any], names: Sequence[str]) -> Lag:
     """Read an answer of ``GetMetricData``. Raises ``FactUnreadable``."""
     try:
-        results = msgspec.convert(answer, _Answer, strict=False).metric_data_results
+        results = convert(answer, _Answer, strict=False).metric_data_results
     except msgspec.ValidationError as error:
         raise FactUnreadable(f"the answer of GetMetricData lacks what is needed: {error}") from error
     by_id = {f"m{number}": name for number, name in enumerate(names)}

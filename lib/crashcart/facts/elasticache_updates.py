@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from crashcart.decoding import convert, from_json
 from crashcart.errors import Cancelled, CrashcartError, FactUnreadable
 from crashcart.transports.base import ApiCall, CloudTransport
 
@@ -75,13 +76,13 @@ def observe(transport: CloudTransport) -> Updates:
 
 def parse(stdout: bytes) -> Updates:
     """Read one answer of ``DescribeUpdateActions`` from JSON. Raises ``FactUnreadable``."""
-    return read(msgspec.json.decode(stdout), "")
+    return read(from_json(stdout), "")
 
 
 def read(answer: Any, name: str) -> Updates:
     """Read an answer of ``DescribeUpdateActions``. Raises ``FactUnreadable``."""
     try:
-        listed = msgspec.convert(answer, _Answer, strict=False).update_actions
+        listed = convert(answer, _Answer, strict=False).update_actions
     except msgspec.ValidationError as error:
         raise FactUnreadable(f"the answer of DescribeUpdateActions lacks what is needed: {error}") from error
     waiting = (one for one in listed if one.update_action_status in WAITING and one.service_update_status == "available")

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import field
 
+from crashcart.decoding import convert, from_json
 from crashcart.errors import Cancelled, CrashcartError, FactUnreadable, NoSuchResource, nearest
 from crashcart.facts import elbv2_health
 from crashcart.facts.elbv2_health import Backend, State
@@ -211,7 +212,7 @@ def add(transport: CloudTransport, seen: TargetGroup, looks: frozenset[str]) -> 
 
 def parse(stdout: bytes) -> TargetGroup:
     """Read the answers of the two describing calls from JSON, by the calls' names. Raises ``FactUnreadable``."""
-    answers: Mapping[str, Any] = msgspec.json.decode(stdout)
+    answers: Mapping[str, Any] = from_json(stdout)
     backends = elbv2_health.read(answers["DescribeTargetHealth"])
     return msgspec.structs.replace(_group(answers["DescribeTargetGroups"]), backends=backends)
 
@@ -319,6 +320,6 @@ def _ask(transport: CloudTransport, call: ApiCall, kind: type[Any]) -> Any:
 
 def _convert(answer: Any, kind: type[Any], call: str) -> Any:
     try:
-        return msgspec.convert(answer, kind, strict=False)
+        return convert(answer, kind, strict=False)
     except msgspec.ValidationError as error:
         raise FactUnreadable(f"the answer of {call} lacks what is needed: {error}") from error

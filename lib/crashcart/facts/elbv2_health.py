@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from crashcart.decoding import convert
 from crashcart.errors import FactUnreadable
 from crashcart.transports.base import ApiCall, CloudTransport
 
@@ -88,7 +89,7 @@ def observe(transport: CloudTransport, arn: str) -> tuple[Backend, ...]:
 def read(answer: Any) -> tuple[Backend, ...]:
     """Read an answer of ``DescribeTargetHealth``. Raises ``FactUnreadable``."""
     try:
-        described = msgspec.convert(answer, _Answer, strict=False).target_health_descriptions
+        described = convert(answer, _Answer, strict=False).target_health_descriptions
     except msgspec.ValidationError as error:
         raise FactUnreadable(f"the answer of DescribeTargetHealth lacks what is needed: {error}") from error
     return tuple(_backend(found) for found in described)

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from crashcart.decoding import convert, from_json
 from crashcart.errors import Cancelled, CrashcartError, FactUnreadable, NoSuchResource
 from crashcart.facts import rds_dns, rds_events, rds_lag
 from crashcart.facts.rds_answers import ClusterAnswer, InstanceAnswer, ListedInstance, PendingAnswer
@@ -201,7 +202,7 @@ def add(transport: CloudTransport, seen: Database, looks: frozenset[str], window
 
 def parse(stdout: bytes) -> Database:
     """Read the answers of the describing calls from JSON, by the calls' names. Raises ``FactUnreadable``."""
-    return read(msgspec.json.decode(stdout))
+    return read(from_json(stdout))
 
 
 def read(answers: Mapping[str, Any]) -> Database:
@@ -308,6 +309,6 @@ def _the_one(found: list[Any], call: str) -> Any:
 
 def _convert(answer: Any, kind: type[Any], call: str) -> Any:
     try:
-        return msgspec.convert(answer, kind, strict=False)
+        return convert(answer, kind, strict=False)
     except msgspec.ValidationError as error:
         raise FactUnreadable(f"the answer of {call} lacks what is needed: {error}") from error

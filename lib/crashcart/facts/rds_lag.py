@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from crashcart.decoding import convert
 from crashcart.errors import Cancelled, CrashcartError, FactUnreadable
 from crashcart.facts.rds_events import SHOWN
 from crashcart.transports.base import ApiCall, CloudTransport
@@ -71,7 +72,7 @@ def observe(transport: CloudTransport, engine: str, names: Sequence[str]) -> Lag
 def read(answer: Mapping[str, Any], engine: str, names: Sequence[str]) -> Lag:
     """Read an answer of ``GetMetricData``. Raises ``FactUnreadable``."""
     try:
-        results = msgspec.convert(answer, _Answer, strict=False).metric_data_results
+        results = convert(answer, _Answer, strict=False).metric_data_results
     except msgspec.ValidationError as error:
         raise FactUnreadable(f"the answer of GetMetricData lacks what is needed: {error}") from error
     _, unit = _metric(engine)

@@ -20,6 +20,7 @@ from typing import Any
 
 import msgspec
 
+from crashcart.decoding import convert, from_json
 from crashcart.errors import Cancelled, CrashcartError, FactUnreadable
 from crashcart.facts import rds
 from crashcart.facts.rds import Database
@@ -132,13 +133,13 @@ def parse(stdout: bytes) -> tuple[Volume, ...]:
 
     Raises ``FactUnreadable``.
     """
-    return read(msgspec.json.decode(stdout), (Volume("db-1", allocated=100 * GIB),), now=None)
+    return read(from_json(stdout), (Volume("db-1", allocated=100 * GIB),), now=None)
 
 
 def read(answer: Any, volumes: Sequence[Volume], now: float | None) -> tuple[Volume, ...]:
     """Add to the volumes what an answer of ``GetMetricData`` says of them, unless too old. Raises ``FactUnreadable``."""
     try:
-        results = msgspec.convert(answer, _Answer, strict=False).metric_data_results
+        results = convert(answer, _Answer, strict=False).metric_data_results
     except msgspec.ValidationError as error:
         raise FactUnreadable(f"the answer of GetMetricData lacks what is needed: {error}") from error
     found: dict[str, dict[float, float]] = {}

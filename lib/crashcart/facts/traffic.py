@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from crashcart.decoding import convert, from_json
 from crashcart.errors import Cancelled, CrashcartError, FactUnreadable
 from crashcart.facts import elbv2
 from crashcart.transports.base import ApiCall, CloudTransport
@@ -102,13 +103,13 @@ def query(group: str, balancers: Sequence[str], now: float) -> ApiCall:
 
 def parse(stdout: bytes) -> Traffic:
     """Read one answer of ``GetMetricData`` from JSON, about the load balancer ``app/web/1``. Raises ``FactUnreadable``."""
-    return read(msgspec.json.decode(stdout), "web", ("app/web/1",))
+    return read(from_json(stdout), "web", ("app/web/1",))
 
 
 def read(answer: Any, name: str, balancers: Sequence[str]) -> Traffic:
     """Add up the minutes of an answer of ``GetMetricData``. Raises ``FactUnreadable``."""
     try:
-        results = msgspec.convert(answer, _Answer, strict=False).metric_data_results
+        results = convert(answer, _Answer, strict=False).metric_data_results
     except msgspec.ValidationError as error:
         raise FactUnreadable(f"the answer of GetMetricData lacks what is needed: {error}") from error
     sums: dict[str, float] = {}

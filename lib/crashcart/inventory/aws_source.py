@@ -25,6 +25,7 @@ import msgspec
 import platformdirs
 
 from crashcart.clock import Clock, SystemClock
+from crashcart.decoding import convert, from_json
 from crashcart.errors import ApiRefused, BadInput, Cancelled, FactUnreadable, TransportError, nearest
 from crashcart.inventory.aws_find import AWS_KINDS, USUAL_KINDS, Found, find, find_hosts
 from crashcart.targets import Target
@@ -147,7 +148,7 @@ class Cache:
         try:
             with self._path.open("rb") as file:
                 status = os.fstat(file.fileno())
-                kept = msgspec.json.decode(file.read(), type=_Kept)
+                kept = from_json(file.read(), _Kept)
         except (OSError, msgspec.MsgspecError):
             return None
         ours = status.st_uid == os.geteuid() and not status.st_mode & 0o077
@@ -176,7 +177,7 @@ def _read_options(options: Mapping[str, Any]) -> Options:
                 f"{SOURCE}: unknown key {name!r}", hint=nearest(str(name), known) or f"known are {', '.join(known)}"
             )
     try:
-        read = msgspec.convert(dict(options), Options)
+        read = convert(dict(options), Options)
         Duration.parse(read.cache)
     except (msgspec.ValidationError, ValueError) as error:
         raise BadInput(f"{SOURCE}: {error}", hint="for example regions: [eu-central-1]") from error

@@ -26,6 +26,7 @@ from queue import SimpleQueue
 import msgspec
 
 from crashcart.clock import Clock
+from crashcart.decoding import from_json
 from crashcart.errors import BadInput, Refused
 from crashcart.targets import Target
 from crashcart.values import format_span
@@ -250,7 +251,7 @@ class _Ledger:
 
     def _decode(self, name: str, data: bytes) -> Claim:
         try:
-            claim = msgspec.json.decode(data, type=Claim)
+            claim = from_json(data, Claim)
             if _file_name(claim.key) != name:
                 raise ValueError("it is of another target")
         except (msgspec.MsgspecError, ValueError) as error:

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from crashcart.clock import Clock
+from crashcart.decoding import from_json
 from crashcart.errors import JournalError
 from crashcart.journal.lines import ORIGIN, Altered, digest
 
@@ -80,6 +81,6 @@ def hash_in(index: Iterable[IndexLine], run: str) -> str | None:
 
 def _decode(path: Path, number: int, raw: bytes) -> IndexLine:
     try:
-        return msgspec.json.decode(raw, type=IndexLine)
+        return from_json(raw, IndexLine)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise Altered(f"{path}:{number}: not a line of the index: {error}") from error

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from crashcart.decoding import from_json
 from crashcart.errors import JournalError
 from crashcart.events import AnyEvent
 from crashcart.secrets import encode_secret
@@ -78,8 +79,8 @@ def _whole_lines(path: Path) -> list[bytes]:
 
 def _decode(path: Path, number: int, raw: bytes) -> Line:
     try:
-        head = msgspec.json.decode(raw, type=Head)
-        event = msgspec.json.decode(raw, type=AnyEvent)
+        head = from_json(raw, Head)
+        event = from_json(raw, AnyEvent)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise Altered(f"{path}:{number}: not an event: {error}") from error
     return Line(number, digest(raw), head, event)

@@ -18,6 +18,7 @@ import msgspec
 
 from crashcart.actors import is_author
 from crashcart.clock import Clock
+from crashcart.decoding import from_json
 from crashcart.errors import BadInput, JournalError, Refused
 from crashcart.journal.folder import EVENTS, run_ids
 from crashcart.journal.lines import ORIGIN, Altered, digest
@@ -188,7 +189,7 @@ def _parse(path: Path, data: bytes) -> tuple[list[Review], list[bytes]]:
 
 def _decode(path: Path, number: int, line: bytes) -> Review:
     try:
-        return msgspec.json.decode(line, type=Review)
+        return from_json(line, Review)
     except msgspec.MsgspecError as error:
         raise Altered(f"{path}:{number}: not a review: {error}") from error
 

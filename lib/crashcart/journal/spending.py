@@ -20,6 +20,7 @@ from queue import SimpleQueue
 import msgspec
 
 from crashcart.clock import Clock
+from crashcart.decoding import from_json
 from crashcart.errors import Refused
 from crashcart.values import format_span
 
@@ -162,7 +163,7 @@ class _Book:
 
     def _decode(self, number: int, raw: bytes) -> Spent:
         try:
-            return msgspec.json.decode(raw, type=Spent)
+            return from_json(raw, Spent)
         except msgspec.MsgspecError as error:
             raise self._unreadable(f"line {number}: {error}") from error
 

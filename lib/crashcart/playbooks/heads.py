@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from crashcart import yamlfile
+from crashcart.decoding import convert
 from crashcart.errors import BadInput
 
 
@@ -47,6 +48,6 @@ class Head(msgspec.Struct, frozen=True):
 def read_head(path: Path) -> Head:
     """Read a head; a file that cannot be read has one that says so."""
     try:
-        return msgspec.convert(yamlfile.load(path).value, Head)
+        return convert(yamlfile.load(path).value, Head)
     except (BadInput, msgspec.ValidationError):
         return Head("(cannot be read; running it says why)")

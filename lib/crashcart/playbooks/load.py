@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from crashcart.decoding import convert
 from crashcart.errors import BadInput, nearest
 from crashcart.plan import OnFailure, Rollout
 from crashcart.playbooks.params import unknown_type
@@ -186,7 +187,7 @@ class _Reader:
         """Read a mapping as a record, naming the key that is unknown or wrong."""
         self._only(place, [field.encode_name for field in msgspec.structs.fields(record)])  # type: ignore[arg-type]
         try:
-            return msgspec.convert(self._plain(place), record, strict=False)
+            return convert(self._plain(place), record, strict=False)
         except msgspec.ValidationError as error:
             field = _FIELD.search(str(error))
             inner = tuple(field[1].split(".")) if field else ()

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import msgspec
 
+from crashcart.decoding import from_json
+
 STALE_AFTER = timedelta(days=90)
 """A fault that was not rehearsed for so long counts as no longer known to be recovered from."""
 
@@ -90,7 +92,7 @@ def read_history(folder: Path) -> History:
     unreadable: list[str] = []
     for path in sorted(folder.glob("*.json")):
         try:
-            records.append(msgspec.json.decode(path.read_bytes(), type=DrillRecord))
+            records.append(from_json(path.read_bytes(), DrillRecord))
         except (OSError, msgspec.MsgspecError, ValueError):
             unreadable.append(path.name)
     return History(tuple(sorted(records, key=lambda record: record.started)), tuple(unreadable))

@@ -8,6 +8,7 @@ from itertools import groupby
 
 import msgspec
 
+from crashcart.decoding import convert
 from crashcart.events import BatchStarted
 from crashcart.journal.recall import PastRun
 from crashcart.reports.banner import make_banner
@@ -104,7 +105,7 @@ class _Lanes(msgspec.Struct, frozen=True):
 def make_page(past: PastRun) -> Page:
     """Make the page of a run, from its journal alone."""
     first, commands = past.started, Commands.of(past.started)
-    told = msgspec.convert(replay(past), Document)
+    told = convert(replay(past), Document)
     closing = make_closing(first, past.results, past.finished, commands, owed_undos(past), standing_undos(past))
     banner = make_banner(first, past.lines[0].head.time, commands)
     moments = moments_of(past.lines)

@@ -15,6 +15,7 @@ from xml.etree import ElementTree as ET
 
 import msgspec
 
+from crashcart.decoding import convert
 from crashcart.events import UndoOwed
 from crashcart.journal.recall import PastRun
 from crashcart.reports.diff import step_lines
@@ -43,7 +44,7 @@ class _Document(msgspec.Struct, frozen=True):
 
 def junit(past: PastRun) -> bytes:
     """Return the run as an XML document in UTF-8; the same bytes for the same journal."""
-    told = msgspec.convert(replay(past), _Document)
+    told = convert(replay(past), _Document)
     suite = _suite(told)
     _properties(suite, told.run)
     owed = {event.target: event for event in owed_undos(past)}

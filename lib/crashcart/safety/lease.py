@@ -21,6 +21,7 @@ from typing import Any
 
 import msgspec
 
+from crashcart.decoding import from_json
 from crashcart.errors import BadInput, Refused
 from crashcart.transports.base import Command, CommandResult
 from crashcart.transports.remote import KILL_AFTER
@@ -268,7 +269,7 @@ def _lines(result: CommandResult) -> list[str]:
 
 def _holder(match: re.Match[str]) -> Holder:
     try:
-        record = msgspec.json.decode(match[4], type=_Record)
+        record = from_json(match[4], _Record)
     except msgspec.MsgspecError:
         record = _Record()
     words: dict[str, Any] = {

@@ -20,6 +20,7 @@ from typing import Any
 
 import msgspec
 
+from crashcart.decoding import convert
 from crashcart.errors import FactUnreadable
 from crashcart.journal.claims import target_key
 from crashcart.targets import Target
@@ -220,7 +221,7 @@ def _attributes(values: Mapping[str, Any]) -> dict[str, Any]:
 def _decode(item: Mapping[str, Any], kind: type[Any]) -> Any:
     try:
         plain = {name: str(next(iter(value.values()))) for name, value in item.items()}
-        return msgspec.convert(plain, kind, strict=False)
+        return convert(plain, kind, strict=False)
     except (msgspec.MsgspecError, ValueError, AttributeError, StopIteration) as error:
         name = _clean(str(item.get("id")))
         raise FactUnreadable(f"an item of the lock's table cannot be understood: {name}: {error}", final=True) from error

@@ -17,6 +17,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from crashcart.decoding import from_json
 from crashcart.errors import BadInput
 from crashcart.operations.base import Action
 from crashcart.plan import Plan, TargetPlan, Undo
@@ -131,7 +132,7 @@ class _Head(msgspec.Struct):
 def encode_plan(document: PlanDocument) -> bytes:
     """Return the canonical bytes of a plan document, secrets masked."""
     # Through its own types once: a number that was made as 20 is read back as 20.0.
-    read_back = msgspec.json.decode(msgspec.json.encode(document, enc_hook=encode_secret), type=PlanDocument)
+    read_back = from_json(msgspec.json.encode(document, enc_hook=encode_secret), PlanDocument)
     plain = msgspec.to_builtins(read_back, enc_hook=encode_secret)
     return msgspec.json.format(msgspec.json.encode(plain, order="sorted"), indent=2) + b"\n"
 
@@ -184,7 +185,7 @@ def _exact_call(action: Action) -> HostCall | CloudCall:
 
 
 def _as_read(document: PlanDocument) -> PlanDocument:
-    return msgspec.json.decode(encode_plan(document), type=PlanDocument)
+    return from_json(encode_plan(document), PlanDocument)
 
 
 def _read(path: Path) -> bytes:
@@ -200,7 +201,7 @@ def _read(path: Path) -> bytes:
 
 def _decode(path: Path, data: bytes) -> PlanDocument:
     try:
-        return msgspec.json.decode(data, type=PlanDocument)
+        return from_json(data, PlanDocument)
     except msgspec.MsgspecError as error:
         raise _broken(path, data, error) from error
     except RecursionError as error:
@@ -209,7 +210,7 @@ def _decode(path: Path, data: bytes) -> PlanDocument:
 
 def _check_head(path: Path, data: bytes) -> None:
     try:
-        head = msgspec.json.decode(data, type=_Head)
+        head = from_json(data, _Head)
     except msgspec.MsgspecError as error:
         raise _broken(path, data, error) from error
     if head.document != DOCUMENT:
@@ -235,7 +236,7 @@ def _check_free(path: Path) -> None:
     if path.is_symlink() or not path.is_file():
         raise BadInput("is there already and is no plan file", file=path, hint=hint)
     try:
-        is_plan = msgspec.json.decode(_read(path), type=_Head).document == DOCUMENT
+        is_plan = from_json(_read(path), _Head).document == DOCUMENT
     except msgspec.MsgspecError:
         is_plan = False
     if not is_plan:

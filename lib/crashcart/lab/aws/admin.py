@@ -9,6 +9,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
+from crashcart.decoding import from_json
 from crashcart.errors import BadInput
 from crashcart.lab.aws.account import PARTS
 from crashcart.lab.aws.compute_seed import LabInstance
@@ -114,7 +115,7 @@ class Admin:
 
     def _set_durations(self, _query: Query, body: bytes) -> Any:
         with self._world.lock:
-            self._world.set_durations(msgspec.json.decode(body, type=dict[str, float]))
+            self._world.set_durations(from_json(body, dict[str, float]))
             return self._world.durations
 
     def _faults(self, _query: Query, _body: bytes) -> Any:
@@ -123,7 +124,7 @@ class Admin:
 
     def _arm(self, _query: Query, body: bytes) -> Any:
         with self._world.lock:
-            return self._injector.arm(msgspec.json.decode(body, type=Wanted))
+            return self._injector.arm(from_json(body, Wanted))
 
     def _clear(self, _query: Query, _body: bytes) -> Any:
         with self._world.lock:
@@ -131,7 +132,7 @@ class Admin:
         return {}
 
     def _condition(self, _query: Query, body: bytes) -> Any:
-        condition = msgspec.json.decode(body, type=Condition)
+        condition = from_json(body, Condition)
         with self._world.lock:
             self._world.set_condition(condition)
         return condition
@@ -144,7 +145,7 @@ class Admin:
         return {}
 
     def _begin_anew(self, _query: Query, body: bytes) -> Any:
-        wish = msgspec.json.decode(body or b"{}", type=ResetWish)
+        wish = from_json(body or b"{}", ResetWish)
         for part in wish.seed:
             if part not in PARTS:
                 raise BadInput(f"there is no part {part!r} of the account", hint=", ".join(PARTS))
@@ -152,10 +153,10 @@ class Admin:
         return {}
 
     def _add_hosts(self, _query: Query, body: bytes) -> Any:
-        return self._account.add_hosts(msgspec.json.decode(body or b"[]", type=tuple[LabInstance, ...]))
+        return self._account.add_hosts(from_json(body or b"[]", tuple[LabInstance, ...]))
 
     def _play(self, _query: Query, body: bytes) -> Any:
-        wanted = msgspec.json.decode(body, type=SceneWish)
+        wanted = from_json(body, SceneWish)
         with self._world.lock:
             self._stage.play(wanted.name, wanted.resource)
         return {}

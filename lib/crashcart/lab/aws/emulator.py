@@ -22,6 +22,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from crashcart.decoding import from_json
 from crashcart.errors import BadInput, LabError
 from crashcart.lab.aws.account import PARTS
 from crashcart.lab.aws.compute_seed import LabInstance
@@ -154,7 +155,7 @@ class AwsEmulator:
         try:
             connection.request(method, path, None if body is None else msgspec.json.encode(body))
             answer = connection.getresponse()
-            told = msgspec.json.decode(answer.read() or b"{}")
+            told = from_json(answer.read() or b"{}")
         except (OSError, http.client.HTTPException, msgspec.MsgspecError) as error:
             raise LabError(f"the AWS emulator does not answer on {where.url}: {error}", hint="inv lab.up") from error
         finally:

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from moto import backends
 from moto.moto_api._internal.models import moto_api_backend
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import BaseWSGIServer, make_server
 
+from crashcart.decoding import from_json
 from crashcart.lab.aws import autoscaling, cloudtrail, cloudwatch, ec2, elasticache, elbv2, health, rds
 from crashcart.lab.aws.admin import Admin, ResetWish
 from crashcart.lab.aws.compute_seed import LabInstance
@@ -116,7 +116,7 @@ def main() -> int:
     emulator = Emulator(given.state, given.port)
     if given.with_stdin:
         threading.Thread(target=_wait_for_the_end, args=(emulator,), daemon=True).start()
-    emulator.serve(msgspec.json.decode(given.first, type=ResetWish))
+    emulator.serve(from_json(given.first, ResetWish))
     return 0
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import msgspec
 
+from crashcart.decoding import from_json
+
 ADDRESS = "127.0.0.1"
 _NAME = "emulator.json"
 
@@ -34,7 +36,7 @@ def publish(state: Path, where: Whereabouts) -> None:
 def find(state: Path) -> Whereabouts | None:
     """Return what the file says, or None."""
     with suppress(OSError, msgspec.MsgspecError):
-        return msgspec.json.decode((state / _NAME).read_bytes(), type=Whereabouts)
+        return from_json((state / _NAME).read_bytes(), Whereabouts)
     return None
 
 
