@@ -23,8 +23,8 @@ def development_tasks(checkout: Path) -> list[Task[Any]]:
         _run([sys.executable, "-m", "pytest", "-n", "auto", "tests/unit"], checkout)
         if not values["unit"]:
             # Most of them wait for hosts and servers more than they compute; each process on hosts has hosts of its own.
-            on_hosts = ["-n", "3", "--dist", "worksteal", "tests/lab"]
-            others = ["-n", "3", "--ignore", "tests/unit", "--ignore", "tests/lab"]
+            shared = ["-n", "3", "--dist", "worksteal"]
+            on_hosts, others = [*shared, "tests/lab"], [*shared, "--ignore", "tests/unit", "--ignore", "tests/lab"]
             _run_together([[sys.executable, "-m", "pytest", *which] for which in (on_hosts, others)], checkout)
 
     def check_code(context: Context, values: dict[str, Any]) -> None:
