@@ -72,7 +72,7 @@ def test_kill_9_then_others_are_kept_out_and_resume_comes_in_again(emulator: Emu
     assert ana.spoiled("kill-3", *SHARED, "--reason", f"INC-7 with {KEYS[1]}").returncode == -9
     run = ana.journal().parent.name
     assert items()[f"run/{run}"]["reason"] == "INC-7 with ***"
-    then = datetime.fromtimestamp(float(items()[f"run/{run}"]["since"]) + 0.5, UTC)
+    then = datetime.fromtimestamp(float(items()[f"run/{run}"]["until"]) - 0.5, UTC)
     with pytest.raises(Refused, match=f"{GROUP} is held by ana"):
         Laptop("ben", FakeClock(then)).lock("run-b", [emulator.target("autoscaling_group", GROUP, lock=LOCK)])._take()
     assert ana("runs.resume", "last").returncode == 0
