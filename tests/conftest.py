@@ -1,4 +1,4 @@
-"""Thousands of tests and what they import stay until the end: the collector of garbage need not look at them all the time."""
+"""Thousands of tests and what they import stay until the end: the collector of garbage need not look at them each time."""
 
 from __future__ import annotations
 
