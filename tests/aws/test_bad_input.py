@@ -261,15 +261,18 @@ def test_a_person_reads_the_statement_too(commands: Commands, emulator: Emulator
     assert f'{{"Effect":"Allow","Action":"autoscaling:SetDesiredCapacity","Resource":"{name}"}}' in said.out
 
 
-def test_a_cluster_and_its_member_make_one_failover(commands: Commands, emulator: Emulator) -> None:
-    """Only looking tells that an instance is a member: it is refused, and the cluster is failed over once."""
+@pytest.mark.parametrize("mode", [(), ("--check",)], ids=["run", "check"])
+def test_a_cluster_and_its_member_are_not_both_meant(mode: tuple[str, ...], commands: Commands, emulator: Emulator) -> None:
+    """Only looking tells that an instance is a member: both are refused, and nothing is changed."""
     commands.write({"rds_cluster": {"lab-aurora": {}}, "rds_instance": {"lab-aurora-2": {}}})
-    said = commands("recover.rds-failover", "--hosts", "rds_cluster,rds_instance", "--force", "--output", "json")
-    outcomes = {target["name"]: target["outcome"] for target in said.document["targets"]}
-    assert (said.code, outcomes) == (3, {"lab-aurora": "changed", "lab-aurora-2": "refused"}), said.all
-    assert [request["action"] for request in emulator.writes()] == ["FailoverDBCluster"]
-    emulator.reset(*PARTS)
-    emulator.advance(30)
+    selection = ("--hosts", "rds_cluster,rds_instance", "--force")
+    said = commands("recover.rds-failover", *selection, *mode, "--output", "json")
+    cluster, member = said.document["targets"]
+    assert (said.code, cluster["outcome"], member["outcome"]) == (3, "refused", "refused"), said.all
+    both = f"lab-aurora and lab-aurora-2 are both selected, and an act on one is an act on the other ({ARN})"
+    assert (cluster["message"], cluster["hint"]) == (both, "select what is meant: --hosts lab-aurora")
+    assert "select lab-aurora (kind rds_cluster) instead" in member["hint"]
+    assert emulator.writes() == []
 
 
 @pytest.mark.parametrize(

@@ -210,6 +210,11 @@ class Reconciler:
         return self._memory.pin if self._memory else None
 
     @property
+    def acts_on(self) -> str:
+        """What the step's act is about where that may be another target too, as the first look showed it."""
+        return self._operation.acts_on(self._memory.pin) if self._memory else ""
+
+    @property
     def subject(self) -> Target:
         """Whom the step speaks to."""
         return self._operation.subject(self._on, self._wish)

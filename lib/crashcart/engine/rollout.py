@@ -11,6 +11,7 @@ import msgspec
 from crashcart.clock import Clock
 from crashcart.engine.guard import ActGuard
 from crashcart.engine.limits import allowed_failures, batch_sizes
+from crashcart.engine.overlap import overlapping
 from crashcart.engine.queue import DueQueue
 from crashcart.engine.sessions import Sessions
 from crashcart.engine.targetrun import TargetRun, Wish
@@ -91,6 +92,8 @@ class Rollout:
             if run.plan.skip:
                 run.leave_out(run.plan.skip)
         self._drive([run for run in self._runs if run.result is None], may_act=False)
+        for run, refusal in overlapping(self._runs):
+            self._refuse(run, refusal)
         ready = [run for run in self._runs if run.result is None]
         self._stream.emit(Surveyed(tuple(run.name for run in ready)))
         if self._options.mode is Mode.CHECK:

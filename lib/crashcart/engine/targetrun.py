@@ -95,6 +95,11 @@ class TargetRun:
             for step, action in ((self.step, self.wanted), *later)
         )
 
+    @property
+    def acts_on(self) -> frozenset[str]:
+        """What its acts are about, as far as it was looked at and as another target may be about the same."""
+        return frozenset(filter(None, (made.acts_on for made in self._made.values())))
+
     def turn(self, session: OpenSession, *, may_act: bool) -> float | None:
         """Take one turn. Returns seconds to the next one, or None: finished, or an act is wanted and not allowed."""
         try:

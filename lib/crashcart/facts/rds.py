@@ -166,6 +166,15 @@ class Database(msgspec.Struct, frozen=True):
         return tuple(f"{member.name}: {change}" for member in members for change in member.pending)
 
     @property
+    def cluster_arn(self) -> str:
+        """The ARN of the cluster that it is, or is a member of; empty if it is neither, or RDS does not tell its own."""
+        if self.cluster:
+            return self.cluster.arn
+        instance = self.instance
+        place, is_arn, _ = instance.arn.partition(":db:") if instance else ("", "", "")
+        return f"{place}:cluster:{instance.cluster}" if instance and instance.cluster and is_arn else ""
+
+    @property
     def _one(self) -> Cluster | Instance:
         found = self.cluster or self.instance
         assert found  # noqa: S101 -- made by read() only

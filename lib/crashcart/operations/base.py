@@ -247,6 +247,13 @@ class Operation(ABC, Generic[W, S, G]):
         """Say how the target is, for guards that count capacity: healthy means that it serves now."""
         return Verdict.UNKNOWN
 
+    def acts_on(self, state: S) -> str:
+        """Name what its act would be about, in its provider's words, where another target may stand for the same thing.
+
+        Empty: nobody but the target itself. Two targets of one run that name the same are not both acted on.
+        """
+        return ""
+
     def census(self, transport: Any, wish: W) -> Mapping[str, Verdict] | None:
         """Count who serves beside the target, where somebody else knows; by ``member`` names. None: the engine counts.
 

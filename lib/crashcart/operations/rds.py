@@ -76,6 +76,10 @@ class FailOver(CloudOperation[FailoverWish, Database, FailoverGoal]):
             return cluster_effect_seen(state.cluster, action.only_if)
         return state.instance is not None and instance_effect_seen(state, state.instance, action.only_if)
 
+    def acts_on(self, state: Database) -> str:
+        """Name the cluster, of its members too: whichever is selected, it is failed over as a whole."""
+        return state.cluster_arn
+
     def health(self, state: Database, wish: FailoverWish) -> Verdict:
         """Say how the database is."""
         return verdict_of(state)

@@ -50,6 +50,7 @@ class LampState(msgspec.Struct, frozen=True):
     lamp: str
     generation: int = 0
     looked: tuple[str, ...] = ()
+    circuit: str = ""
 
 
 class LampGoal(msgspec.Struct, frozen=True):
@@ -69,6 +70,7 @@ class Lamp:
 
     def __init__(self, state: str = "off") -> None:
         self.state, self.generation = state, 0
+        self.circuit = "-"
         self.switched = 0
         self.asked = 0
         self.before_look: list[Exception] = []
@@ -136,7 +138,12 @@ class LampTransport(Transport):
         self.lamp.asked += 1
         if self.lamp.before_look:
             raise self.lamp.before_look.pop(0)
-        return CommandResult(0, stdout=Output(f"{self.lamp.state} {self.lamp.generation}".encode()))
+        return CommandResult(0, stdout=Output(f"{self.lamp.state} {self.lamp.generation} {self.lamp.circuit}".encode()))
+
+
+def look_at(transport: Transport, looks: frozenset[str]) -> LampState:
+    lamp, generation, circuit = transport.run(Command("look")).stdout.text.split()
+    return LampState(lamp, int(generation), tuple(sorted(looks)), circuit.strip("-"))
 
 
 class SwitchOn(HostOperation[LampWish, LampState, LampGoal]):
@@ -147,8 +154,7 @@ class SwitchOn(HostOperation[LampWish, LampState, LampGoal]):
     wish, state, goal_type = LampWish, LampState, LampGoal
 
     def observe(self, transport: Transport, wish: LampWish, looks: frozenset[str]) -> LampState:
-        lamp, generation = transport.run(Command("look")).stdout.text.split()
-        return LampState(lamp, int(generation), tuple(sorted(looks)))
+        return look_at(transport, looks)
 
     def goal(self, pin: LampState, wish: LampWish) -> LampGoal:
         return LampGoal(pin.generation if wish.force else -1)
@@ -184,6 +190,9 @@ class SwitchOn(HostOperation[LampWish, LampState, LampGoal]):
             disturbs=wish.disturbs,
         )
 
+    def acts_on(self, state: LampState) -> str:
+        return state.circuit
+
     def health(self, state: LampState, wish: LampWish) -> Verdict:
         return Verdict.HEALTHY if state.lamp == "on" else Verdict.DOWN
 
@@ -208,8 +217,7 @@ class SwitchOff(HostOperation[NoWish, LampState, NoGoal]):
     wish, state, goal_type = NoWish, LampState, NoGoal
 
     def observe(self, transport: Transport, wish: NoWish, looks: frozenset[str]) -> LampState:
-        lamp, generation = transport.run(Command("look")).stdout.text.split()
-        return LampState(lamp, int(generation), tuple(sorted(looks)))
+        return look_at(transport, looks)
 
     def goal(self, pin: LampState, wish: NoWish) -> NoGoal:
         return NoGoal()
@@ -240,8 +248,7 @@ class LampIsLit(HostOperation[NoWish, LampState, NoGoal]):
     wish, state, goal_type = NoWish, LampState, NoGoal
 
     def observe(self, transport: Transport, wish: NoWish, looks: frozenset[str]) -> LampState:
-        lamp, generation = transport.run(Command("look")).stdout.text.split()
-        return LampState(lamp, int(generation), tuple(sorted(looks)))
+        return look_at(transport, looks)
 
     def goal(self, pin: LampState, wish: NoWish) -> NoGoal:
         return NoGoal()

@@ -12,7 +12,7 @@ from crashcart.engine.limits import allowed_failures, batch_sizes
 from crashcart.errors import BadInput, ConnectRefused, Refused
 from crashcart.events import BatchStarted
 from crashcart.plan import Options, Plan, Rollout, TargetPlan
-from crashcart.results import Outcome
+from crashcart.results import Mode, Outcome
 from crashcart.targets import Target
 from tests.unit.engine.simulated import World
 
@@ -133,3 +133,31 @@ def test_a_percentage_of_failures_rounds_down(percent: int, total: int) -> None:
 def test_bad_amounts(text: str) -> None:
     with pytest.raises(BadInput, match="expected a count"):
         allowed_failures(text, 10)
+
+
+def test_targets_that_are_one_thing_are_not_both_acted_on(runs: Path) -> None:
+    """Whichever of them wants an act is refused before any act; what only looks or is alone goes on."""
+    world = World(runs, a="off", b="off", c="locked", d="off", e="on", f="off")
+    for name, circuit in {"a": "kitchen", "b": "kitchen", "c": "hall", "d": "hall", "e": "attic", "f": "cellar"}.items():
+        world.lamps[name].circuit = circuit
+    verdicts = world.run()
+    assert [result.outcome.value for result in verdicts.results] == [
+        *("refused", "refused", "refused", "refused"),
+        *("ok", "changed"),
+    ]
+    assert [lamp.switched for lamp in world.lamps.values()] == [0, 0, 0, 0, 0, 1]
+    told = {result.name: (result.message, result.hint) for result in verdicts.results}
+    assert told["d"] == (
+        "d and c are both selected, and an act on one is an act on the other (hall)",
+        "select what is meant: --hosts d",
+    )
+    assert told["c"][0] == "the lamp is locked"
+    assert verdicts.exit_code == 3
+
+
+def test_one_thing_under_two_names_is_refused_in_check_mode_too(runs: Path) -> None:
+    world = World(runs, a="off", b="off")
+    for lamp in world.lamps.values():
+        lamp.circuit = "kitchen"
+    verdicts = world.run(options=Options(mode=Mode.CHECK))
+    assert [result.outcome.value for result in verdicts.results] == ["refused", "refused"]

@@ -11,7 +11,7 @@ from botocore.validate import ParamValidator
 
 from crashcart.errors import AccessDenied, Cancelled, CrashcartError, FactUnreadable, NoSuchResource, Throttled
 from crashcart.facts import rds, rds_dns, rds_lag
-from crashcart.facts.rds import ENDPOINT, EVENTS, LAG, MAINTENANCE, Cluster, Database, Member
+from crashcart.facts.rds import ENDPOINT, EVENTS, LAG, MAINTENANCE, Cluster, Database, Instance, Member
 from crashcart.facts.rds_events import Event, EventKind, Recent
 from crashcart.facts.rds_status import Standing, cluster_standing, instance_standing
 from crashcart.transports.base import ApiCall
@@ -301,6 +301,10 @@ def test_a_status_that_is_not_listed_is_unknown(status: str, instance_is: Standi
     assert (instance_standing(status), cluster_standing(status)) == (instance_is, cluster_is)
 
 
+def instance(arn: str, cluster: str) -> Instance:
+    return Instance("orders-2", "available", "aurora-mysql", "db.r6g.large", False, cluster=cluster, arn=arn)
+
+
 def events(*moments: float) -> tuple[Event, ...]:
     return tuple(Event(at, EventKind.COMPLETED, "Completed failover to DB instance: orders-2") for at in moments)
 
@@ -324,3 +328,17 @@ def test_two_writers_are_no_writer() -> None:
     assert cluster.writer is None
     assert len(cluster.writers) == 2
     assert Database(cluster=cluster).name == "orders"
+
+
+@pytest.mark.parametrize(
+    ("database", "arn"),
+    [
+        (Database(cluster=Cluster("orders", "available", "mysql", (), arn="arn:aws:rds:x:1:cluster:orders")), "orders"),
+        (Database(instance=instance("arn:aws:rds:x:1:db:orders-2", "orders")), "orders"),
+        (Database(instance=instance("arn:aws:rds:x:1:db:alone", "")), ""),
+        (Database(instance=instance("", "orders")), ""),
+    ],
+    ids=["a cluster", "its member", "an instance", "a member whose ARN is not told"],
+)
+def test_a_member_belongs_to_its_cluster(database: Database, arn: str) -> None:
+    assert database.cluster_arn == (arn and f"arn:aws:rds:x:1:cluster:{arn}")
