@@ -26,7 +26,8 @@ CLUSTER, INSTANCE = "rds_cluster", "rds_instance"
 """The kinds of targets that this fact knows."""
 
 EVENTS, LAG, MAINTENANCE, ENDPOINT = "recent events", "replica lag", "pending maintenance", "endpoint"
-"""The dearer facts."""
+OWN_EVENTS = "recent events of its own"
+"""The dearer facts. ``OWN_EVENTS`` of a cluster are those without its writer's: they tell who became the writer."""
 
 
 class Member(msgspec.Struct, frozen=True):
@@ -198,6 +199,9 @@ def add(transport: CloudTransport, seen: Database, looks: frozenset[str], window
     found: dict[str, Any] = {}
     if EVENTS in looks:
         found["recent"] = rds_events.observe(transport, _sources(seen), window)
+    elif OWN_EVENTS in looks:
+        own = rds_events.observe(transport, _sources(seen)[:1], window)
+        found["recent"] = msgspec.structs.replace(own, is_whole=seen.cluster is None)
     if LAG in looks and seen.cluster:
         names = [member.name for member in seen.cluster.readers]
         found["lag"] = rds_lag.observe(transport, seen.cluster.engine, names)

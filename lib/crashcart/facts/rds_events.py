@@ -76,12 +76,13 @@ class Recent(msgspec.Struct, frozen=True):
     """The events of the last while, oldest first, as asked ``at`` this controller's time (seconds since 1970).
 
     AWS refuses callers whose clock is more than five minutes off, so ages are right to within that. ``unreadable`` says why
-    there are none to be had.
+    there are none to be had, ``is_whole`` whether all were asked that may tell of a failover.
     """
 
     at: float
     events: tuple[Event, ...] = ()
     unreadable: str = ""
+    is_whole: bool = True
 
     @property
     def newest(self) -> float | None:

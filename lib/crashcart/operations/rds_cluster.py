@@ -7,7 +7,7 @@ and a failover is what remains when no rule objects. The status of a cluster pro
 from __future__ import annotations
 
 from crashcart.errors import nearest
-from crashcart.facts.rds import ENDPOINT, LAG, MAINTENANCE, Cluster, Member
+from crashcart.facts.rds import ENDPOINT, LAG, MAINTENANCE, OWN_EVENTS, Cluster, Member
 from crashcart.facts.rds_events import DEFEATS, EventKind
 from crashcart.facts.rds_status import AVAILABLE, FAILING_OVER, Standing
 from crashcart.operations.base import Act, Action, Decision, Done, Effect, Fail, Look, Refuse, Unknown, Wait
@@ -184,7 +184,7 @@ def _works(scene: Scene) -> Decision | None:
     if scene.wish.to:
         return Refuse(f"the writer {writer.name} works: {_shown(cluster)}", FORCE)
     if scene.state.recent is None:
-        return need_events(scene)
+        return Look(OWN_EVENTS)
     last = scene.last_failover
     if last and last.kind is EventKind.COMPLETED and writer.name in last.message:
         return Done(f"{cluster.name} has just failed over: {_shown(cluster)}; RDS says {last.line}", verdict_of(scene.state))

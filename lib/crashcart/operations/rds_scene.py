@@ -53,8 +53,8 @@ def first_of(rules: tuple[Rule, ...], scene: Scene) -> Decision | None:
 
 
 def need_events(scene: Scene) -> Decision | None:
-    """Ask for events, once."""
-    return Look(EVENTS) if scene.state.recent is None else None
+    """Ask for all events, once."""
+    return None if scene.state.recent and scene.state.recent.is_whole else Look(EVENTS)
 
 
 def cooling_down(scene: Scene) -> Decision | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from crashcart.facts.rds import EVENTS, LAG, Cluster, Database, Member
+from crashcart.facts.rds import EVENTS, LAG, OWN_EVENTS, Cluster, Database, Member
 from crashcart.facts.rds_lag import Lag
 from crashcart.facts.rds_status import AVAILABLE, FAILING_OVER, REBOOTING, Standing
 from crashcart.values import Duration
@@ -108,7 +108,7 @@ def chosen_from(seen: Database, wish: FailoverWish) -> frozenset[str]:
         return frozenset()
     if wish.force or cluster.writer.standing is Standing.DOWN:
         return frozenset({EVENTS, LAG})
-    return frozenset() if wish.to else frozenset({EVENTS})
+    return frozenset() if wish.to else frozenset({OWN_EVENTS})
 
 
 def named(members: Iterable[Member]) -> str:

@@ -18,15 +18,19 @@ from crashcart.transports.base import ApiCall
 
 Answer = dict[str, Any]
 Send = Callable[[ApiCall], Answer]
+Params = Mapping[str, Any]
+NOTHING: Params = {}
 
 MOST = 50
 """Names in one request at most: as many as ``DescribeAutoScalingGroups`` takes, and a page of RDS clusters holds more."""
 
 
 class Many(msgspec.Struct, frozen=True):
-    """A call that takes names in one list: ``one`` is how a single name is asked for, ``many`` how several are.
+    """A call that can be about several names: ``one`` is how a single name is asked for, ``many`` how several are.
 
-    The answer lists what there is under ``listed``, each with its name in ``named``.
+    ``beside`` are parameters that go along as they are: only calls that agree in them are asked together. The answer lists
+    what there is under ``listed``, each with its name in ``named``. Of a name that is not there, ``may_be_empty`` says that
+    there is nothing to tell; else that name is asked for alone.
     """
 
     service: str
@@ -36,24 +40,31 @@ class Many(msgspec.Struct, frozen=True):
     listed: str
     named: str
     folds_case: bool = False
+    beside: frozenset[str] = frozenset()
+    may_be_empty: bool = False
 
     def name_in(self, call: ApiCall) -> str:
         """Return the one name that a call is about; empty when it is another call. ARNs are left to AWS to read."""
         if (call.service, call.operation) != (self.service, self.operation):
             return ""
-        name = _only_text(call.params)
-        return name if name and ":" not in name and call.params == self.one(name) else ""
+        own = {name: value for name, value in call.params.items() if name not in self.beside}
+        name = _only_text(own)
+        return name if name and ":" not in name and own == self.one(name) else ""
 
-    def call(self, names: Sequence[str]) -> ApiCall:
+    def rest_of(self, call: ApiCall) -> Params:
+        """Return the parameters beside the name."""
+        return {name: value for name, value in call.params.items() if name in self.beside}
+
+    def call(self, names: Sequence[str], rest: Params = NOTHING) -> ApiCall:
         """Return the call about these names."""
         params = self.one(names[0]) if len(names) == 1 else self.many(names)
-        return ApiCall(self.service, self.operation, dict(params))
+        return ApiCall(self.service, self.operation, {**rest, **params})
 
     def part(self, answer: Answer, name: str) -> Answer | None:
-        """Return what an answer about several names says of one; None when it says nothing."""
+        """Return what an answer about several names says of one; None when it would have to be asked for alone."""
         wanted = self._key(name)
         found = [item for item in answer.get(self.listed, []) if self._key(str(item.get(self.named, ""))) == wanted]
-        return {**answer, self.listed: found} if found else None
+        return {**answer, self.listed: found} if found or self.may_be_empty else None
 
     def _key(self, name: str) -> str:
         return name.lower() if self.folds_case else name
@@ -110,31 +121,51 @@ MANY = (
         "AutoScalingGroups",
         "AutoScalingGroupName",
     ),
+    Many(
+        "rds",
+        "DescribeEvents",
+        lambda name: {"SourceIdentifier": name},
+        lambda _: {},
+        "Events",
+        "SourceIdentifier",
+        folds_case=True,
+        beside=frozenset({"SourceType", "Duration"}),
+        may_be_empty=True,
+    ),
 )
-"""The calls that are asked together, as their API references have them: RDS's filters, Auto Scaling's list of names."""
+"""The calls that are asked together, as their API references have them: RDS's filters, Auto Scaling's list of names.
+
+RDS tells the events of one source or of all sources of a type; where all have too many to read, each is asked alone.
+"""
 
 
 class Together:
     """The reads of one session that can be asked together. Any number of threads may use it."""
 
     def __init__(self) -> None:
-        self._queues = [_Queue(kind) for kind in MANY]
+        self._queues: dict[tuple[Any, ...], _Queue] = {}
+        self._lock = threading.Lock()
 
     def ask(self, call: ApiCall, send: Send) -> Answer:
         """Return the answer to this call, which ``send`` is used for by whoever's turn it is, or raise its error.
 
         What fails for several because one of them is denied, unknown or wrong is asked again by each alone.
         """
-        for queue in self._queues:
-            if name := queue.kind.name_in(call):
-                answer = queue.ask(name, send)
+        for number, kind in enumerate(MANY):
+            if name := kind.name_in(call):
+                answer = self._queue(number, kind.rest_of(call)).ask(name, send)
                 return send(call) if answer is None else answer
         return send(call)
 
     @property
     def waiting(self) -> int:
         """How many wait for their turn."""
-        return sum(queue.waiting for queue in self._queues)
+        return sum(queue.waiting for queue in self._queues.values())
+
+    def _queue(self, number: int, rest: Params) -> _Queue:
+        """Return the queue of those who want the same kind of thing with the same words beside the name."""
+        with self._lock:
+            return self._queues.setdefault((number, *sorted(rest.items())), _Queue(MANY[number], rest))
 
 
 class _Round:
@@ -150,8 +181,8 @@ class _Round:
 class _Queue:
     """All who want the same kind of thing: one request is under way, and a round for the next one fills up."""
 
-    def __init__(self, kind: Many) -> None:
-        self.kind = kind
+    def __init__(self, kind: Many, rest: Params) -> None:
+        self._kind, self._rest = kind, rest
         self._turn = threading.Condition()
         self._next = _Round()
         self._under_way = False
@@ -169,7 +200,7 @@ class _Queue:
             raise mine.error
         if mine.answer is None or len(mine.names) == 1:
             return mine.answer
-        return self.kind.part(mine.answer, name)
+        return self._kind.part(mine.answer, name)
 
     def _join(self, name: str) -> tuple[_Round, bool]:
         """Join the round that fills up, and wait until it has ended or its request is ours to send."""
@@ -191,7 +222,7 @@ class _Queue:
     def _lead(self, mine: _Round, send: Send) -> None:
         names = list(dict.fromkeys(mine.names))
         try:
-            mine.answer = send(self.kind.call(names))
+            mine.answer = send(self._kind.call(names, self._rest))
         except CrashcartError as error:
             self._judge(mine, error, alone=len(mine.names) == 1)
         finally:

@@ -17,7 +17,9 @@ NAMES = {
     ("DescribeDBInstances", "DBInstanceIdentifier"): ["lab-db", "LAB-DB-single", "lab-aurora-1"],
     ("DescribeDBInstances", "DBClusterIdentifier"): ["lab-aurora"],
     ("DescribeAutoScalingGroups", "AutoScalingGroupName"): ["lab-asg"],
+    ("DescribeEvents", "SourceIdentifier"): ["lab-aurora", "Lab-Other"],
 }
+BESIDE: dict[str, dict[str, Any]] = {"DescribeEvents": {"SourceType": "db-cluster", "Duration": 60}}
 
 
 @pytest.fixture
@@ -28,16 +30,32 @@ def full(emulator: Emulator) -> Emulator:
 
 @pytest.mark.parametrize("kind", MANY, ids=lambda kind: f"{kind.operation}-{kind.named}")
 def test_each_part_is_what_asking_for_it_alone_says(full: Emulator, kind: Many) -> None:
-    names = NAMES[kind.operation, kind.named]
+    names, beside = NAMES[kind.operation, kind.named], BESIDE.get(kind.operation, {})
+    fail_over_two_clusters(full)
     connector = AwsConnector()
     transport = connector(full.target("rds_cluster", "lab-aurora"))
-    together = transport.read(kind.call([*names, "not-there"]))
+    together = transport.read(kind.call([*names, "not-there"], beside))
     for name in names:
         part = kind.part(together, name)
         assert part
-        assert steady(part, kind) == steady(transport.read(kind.call([name])), kind)
-    assert kind.part(together, "not-there") is None
+        assert part[kind.listed]
+        assert steady(part, kind) == steady(transport.read(kind.call([name], beside)), kind)
+    absent = kind.part(together, "not-there")
+    assert absent == ({kind.listed: []} if kind.may_be_empty else None)
     connector.close()
+
+
+def fail_over_two_clusters(emulator: Emulator) -> None:
+    """Let there be events of two clusters."""
+    databases, engine = emulator.client("rds"), {"Engine": "aurora-mysql"}
+    databases.create_db_cluster(DBClusterIdentifier="lab-other", **engine, MasterUsername="u", MasterUserPassword="password")
+    for number in (1, 2):
+        member = {"DBInstanceIdentifier": f"lab-other-{number}", "DBInstanceClass": "db.r6g.large"}
+        databases.create_db_instance(DBClusterIdentifier="lab-other", **member, **engine)
+    emulator.advance(60)
+    for name in ("lab-aurora", "lab-other"):
+        databases.failover_db_cluster(DBClusterIdentifier=name)
+    emulator.advance(60)
 
 
 def steady(answer: dict[str, Any], kind: Many) -> list[dict[str, Any]]:

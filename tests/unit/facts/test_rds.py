@@ -301,7 +301,7 @@ def test_a_status_that_is_not_listed_is_unknown(status: str, instance_is: Standi
     assert (instance_standing(status), cluster_standing(status)) == (instance_is, cluster_is)
 
 
-def instance(arn: str, cluster: str) -> Instance:
+def listed_instance(arn: str, cluster: str) -> Instance:
     return Instance("orders-2", "available", "aurora-mysql", "db.r6g.large", False, cluster=cluster, arn=arn)
 
 
@@ -334,9 +334,9 @@ def test_two_writers_are_no_writer() -> None:
     ("database", "arn"),
     [
         (Database(cluster=Cluster("orders", "available", "mysql", (), arn="arn:aws:rds:x:1:cluster:orders")), "orders"),
-        (Database(instance=instance("arn:aws:rds:x:1:db:orders-2", "orders")), "orders"),
-        (Database(instance=instance("arn:aws:rds:x:1:db:alone", "")), ""),
-        (Database(instance=instance("", "orders")), ""),
+        (Database(instance=listed_instance("arn:aws:rds:x:1:db:orders-2", "orders")), "orders"),
+        (Database(instance=listed_instance("arn:aws:rds:x:1:db:alone", "")), ""),
+        (Database(instance=listed_instance("", "orders")), ""),
     ],
     ids=["a cluster", "its member", "an instance", "a member whose ARN is not told"],
 )

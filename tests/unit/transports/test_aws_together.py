@@ -123,6 +123,33 @@ def test_who_is_unknown_asks_alone_and_hears_it_from_aws() -> None:
     assert api.sent[2:] == [group("gone")]
 
 
+def test_events_are_asked_together_where_all_else_is_the_same() -> None:
+    """Who has no events is told so; another span of time or another type of source is another question."""
+    together, first, sent = Together(), threading.Event(), list[dict[str, object]]()
+
+    def send(call: ApiCall) -> Answer:
+        sent.append(dict(call.params))
+        if len(sent) == 1:
+            first.set()
+            wait_until(lambda: together.waiting == 2)
+        names = [call.params["SourceIdentifier"]] if "SourceIdentifier" in call.params else ["b", "other"]
+        return {"Events": [{"SourceIdentifier": name, "Message": call.params["Duration"]} for name in names]}
+
+    def events(name: str, kind: str = "db-cluster", minutes: int = 60) -> ApiCall:
+        return ApiCall("rds", "DescribeEvents", {"SourceType": kind, "SourceIdentifier": name, "Duration": minutes})
+
+    with ThreadPoolExecutor(5) as pool:
+        asked = [pool.submit(together.ask, events("a"), send)]
+        assert first.wait(LIMIT)
+        others = (events("B"), events("quiet"), events("b", "db-instance"), events("b", minutes=90))
+        asked += [pool.submit(together.ask, call, send) for call in others]
+    told = [[(each["SourceIdentifier"], each["Message"]) for each in one.result()["Events"]] for one in asked]
+    assert told == [[("a", 60)], [("b", 60)], [], [("b", 60)], [("b", 90)]]
+    assert sent[0]["SourceIdentifier"] == "a"
+    assert [each for each in sent if "SourceIdentifier" not in each] == [{"SourceType": "db-cluster", "Duration": 60}]
+    assert len(sent) == 4
+
+
 def refuse_many(error: CrashcartError) -> Callable[[list[str]], CrashcartError | None]:
     return lambda names: error if len(names) > 1 else None
 
