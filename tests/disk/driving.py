@@ -9,7 +9,8 @@ from typing import Any
 from crashcart.clock import FakeClock
 from crashcart.engine.evidence import EvidenceKeeper
 from crashcart.engine.guard import Unguarded
-from crashcart.engine.reconcile import Again, Finished, Ready, Reconciler, Surroundings
+from crashcart.engine.reconcile import Reconciler, Surroundings
+from crashcart.engine.turn import Again, Finished, Ready
 from crashcart.engine.undo import UndoList
 from crashcart.events import Acted, AnyEvent, Intended, Stream
 from crashcart.journal.recall import Recalled

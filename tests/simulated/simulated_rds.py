@@ -21,7 +21,8 @@ from botocore.validate import ParamValidator
 from crashcart.clock import FakeClock
 from crashcart.engine.evidence import EvidenceKeeper
 from crashcart.engine.guard import Unguarded
-from crashcart.engine.reconcile import Again, Finished, Ready, Reconciler, Surroundings
+from crashcart.engine.reconcile import Reconciler, Surroundings
+from crashcart.engine.turn import Again, Finished, Ready
 from crashcart.engine.undo import UndoList
 from crashcart.errors import Busy, ConnectionLost, NoSuchResource, Throttled
 from crashcart.events import Stream

@@ -14,6 +14,7 @@ import msgspec
 from crashcart.clock import Clock
 from crashcart.engine.evidence import EvidenceKeeper
 from crashcart.engine.guard import ActGuard, Attempt
+from crashcart.engine.turn import Again, Doubt, Finished, Ready, Turn, Wanted
 from crashcart.engine.undo import UndoList
 from crashcart.errors import ApiRefused, Cancelled, FactUnreadable, Refused, SudoDenied, TransportError, Unreachable
 from crashcart.events import Acted, Decided, Intended, Pinned, Stream
@@ -57,42 +58,6 @@ SETTLE_LOOKS = 10
 
 HOLD_PAUSE = 2.0
 """Seconds between looks while a target has to stay well."""
-
-
-class Finished(msgspec.Struct, frozen=True):
-    """The step has its outcome."""
-
-    result: StepResult
-
-
-class Again(msgspec.Struct, frozen=True):
-    """Nothing more to do now; the next turn is due in ``after`` seconds."""
-
-    after: float
-
-
-class Ready(msgspec.Struct, frozen=True):
-    """An act is wanted, and the caller has not allowed acting yet."""
-
-    action: Action
-
-
-Turn = Finished | Again | Ready
-
-
-class Wanted(msgspec.Struct, frozen=True):
-    """An act that was chosen in the survey, and the dearer facts that it was chosen from."""
-
-    action: Action
-    looks: frozenset[str]
-
-
-class Doubt(msgspec.Struct, frozen=True):
-    """An act that may have happened, and when we began to look for it (monotonic seconds)."""
-
-    action: Action
-    since: float
-    why: str
 
 
 class Surroundings(msgspec.Struct, frozen=True):

@@ -8,7 +8,8 @@ from typing import Any
 
 import msgspec
 
-from crashcart.engine.reconcile import Again, Finished, Ready, Reconciler
+from crashcart.engine.reconcile import Reconciler
+from crashcart.engine.turn import Again, Finished, Ready
 from crashcart.engine.undo import UndoList
 from crashcart.errors import JournalError
 from crashcart.events import StepFinished, Stream, TargetFinished, UndoBegun, UndoOwed

@@ -8,7 +8,8 @@ from queue import SimpleQueue
 from crashcart.clock import FakeClock
 from crashcart.engine.evidence import EvidenceKeeper
 from crashcart.engine.guard import Unguarded
-from crashcart.engine.reconcile import Again, Finished, Ready, Reconciler, Surroundings
+from crashcart.engine.reconcile import Reconciler, Surroundings
+from crashcart.engine.turn import Again, Finished, Ready
 from crashcart.engine.undo import UndoList
 from crashcart.errors import ConnectionLost
 from crashcart.events import AnyEvent, Pinned, Stream
