@@ -105,6 +105,8 @@ class Ground:
     log: Path
     threads: int
     targets: tuple[tuple[str, str], ...]
+    request: str = '"POST / '
+    """What the log has once per request."""
 
 
 def main() -> int:
@@ -164,7 +166,7 @@ def measure(ground: Ground, script: str) -> Cost:
 
 
 def count_requests(ground: Ground) -> int:
-    return ground.log.read_text(errors="replace").count('"POST / ')
+    return ground.log.read_text(errors="replace").count(ground.request)
 
 
 def report(costs: dict[str, Cost]) -> None:
