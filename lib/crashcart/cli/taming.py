@@ -10,6 +10,7 @@ from typing import Any
 
 from invoke import Exit, Program
 from invoke.exceptions import ParseError
+from invoke.parser import Parser, ParserContext
 
 from crashcart.errors import BadInput, nearest
 from crashcart.results import EXIT_BAD_INPUT
@@ -30,6 +31,9 @@ _ALLOWED_BEHIND = {"help", "list", "dry", "complete"}
 
 class Tamed(Program):
     """``invoke.Program`` under the command-line contract."""
+
+    def _make_parser(self) -> Parser:
+        return make_parser(self)
 
     def parse_tasks(self) -> None:
         """Parse the command line; every error in it is bad input."""
@@ -57,6 +61,24 @@ def tame_invoke() -> None:
         parse_strictly(self, lambda: parse_cleanup(self), check=False)
 
     Program.parse_tasks, Program.parse_cleanup = strict_tasks, strict_cleanup  # type: ignore[method-assign]
+    Program._make_parser = make_parser  # type: ignore[assignment]  # noqa: SLF001 -- no public stage comes before it
+
+
+def make_parser(program: Program) -> Parser:
+    """Return Invoke's parser of the tasks that the command line names.
+
+    Invoke's own knows every task and copies each of them, which takes longer than all else that a command begins with.
+    """
+    words = {*program.core.unparsed, program.args.help.value}
+    named = {
+        name: aliases for name, aliases in program.collection.task_names.items() if not words.isdisjoint((name, *aliases))
+    }
+    lenient = program.config.tasks.ignore_unknown_help
+    contexts = [
+        ParserContext(name, aliases, program.collection[name].get_arguments(ignore_unknown_help=lenient))
+        for name, aliases in named.items()
+    ]
+    return Parser(initial=program.initial_context, contexts=contexts)
 
 
 def parse_strictly(program: Program, parse: Any, *, check: bool = True) -> None:
