@@ -14,13 +14,16 @@ from invoke import Context, Exit, Task
 from crashcart.cli.flags import Flag
 from crashcart.cli.tasks import make_task
 
+COMPILED = {"PYTHONDONTWRITEBYTECODE": ""}
+"""Tests start thousands of processes; where nothing may be kept compiled, each would compile all that it imports anew."""
+
 
 def development_tasks(checkout: Path) -> list[Task[Any]]:
     """Return the commands for working on crashcart itself."""
 
     def test(context: Context, values: dict[str, Any]) -> None:
         # The fast tests share nothing. Of the others, those that need the lab run one after the other, and mostly wait.
-        _run([sys.executable, "-m", "pytest", "-n", "auto", "tests/unit"], checkout)
+        _run([sys.executable, "-m", "pytest", "-n", "auto", "tests/unit"], checkout, **COMPILED)
         if not values["unit"]:
             # Most of them wait for hosts and servers more than they compute; each process on hosts has hosts of its own.
             shared = ["-n", "3", "--dist", "worksteal"]
@@ -47,13 +50,17 @@ def development_tasks(checkout: Path) -> list[Task[Any]]:
 def _run_together(commands: list[list[str]], folder: Path) -> None:
     """Run commands at the same time; the first prints as it goes, the others afterwards. All of them have to pass."""
     first, *others = commands
-    pipes = [subprocess.Popen(one, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) for one in others]
+    environment = {**os.environ, **COMPILED}
+    pipes = [
+        subprocess.Popen(one, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        for one in others
+    ]
     with ThreadPoolExecutor() as readers:
-        printed = [readers.submit(pipe.communicate) for pipe in pipes]
-        code = subprocess.run(first, cwd=folder, check=False).returncode
+        printed = [readers.submit(each.communicate) for each in pipes]
+        code = subprocess.run(first, cwd=folder, env=environment, check=False).returncode
         for output in printed:
             print(output.result()[0].decode(errors="replace"), end="", flush=True)
-    code = code or max(pipe.returncode for pipe in pipes)
+    code = code or max(each.returncode for each in pipes)
     if code:
         raise Exit(code=code)
 
