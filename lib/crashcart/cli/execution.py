@@ -22,7 +22,8 @@ from crashcart.inventory.peers import peers_of
 from crashcart.journal.claims import target_key
 from crashcart.journal.owed import Marks
 from crashcart.journal.undos import before_another_run
-from crashcart.plan import Options, OwedUndo, Plan
+from crashcart.operations import find_operation
+from crashcart.plan import Options, OwedUndo, Plan, TargetPlan
 from crashcart.playbooks.compile import Compiler
 from crashcart.playbooks.schema import Playbook
 from crashcart.reports.folder import check_report_folder
@@ -32,7 +33,7 @@ from crashcart.safety.budget import budget_of
 from crashcart.safety.consent import Needed, ask_consent, check_answers, needed_consent
 from crashcart.safety.freeze import check_freeze, windows_of
 from crashcart.secrets import Secret
-from crashcart.targets import Selection, Target
+from crashcart.targets import Selection
 from crashcart.transports.connect import TargetConnector, check_target
 
 MOST_NOTES = 5
@@ -112,12 +113,14 @@ class Execution:
 
 def with_owed(plan: Plan, marks: Marks) -> Plan:
     """Return the plan with what earlier runs owe to its targets. Raises ``JournalError``: unknown is not nothing."""
-    targets = tuple(target if target.skip else replace(target, owed=_owed(target.target, marks)) for target in plan.targets)
+    targets = tuple(target if target.skip else replace(target, owed=_owed(target, marks)) for target in plan.targets)
     return replace(plan, targets=targets)
 
 
-def _owed(target: Target, marks: Marks) -> tuple[OwedUndo, ...]:
-    return tuple(before_another_run(owed) for owed in marks.owed(target_key(target), target.name))
+def _owed(plan: TargetPlan, marks: Marks) -> tuple[OwedUndo, ...]:
+    left = {name for step in plan.steps for name in find_operation(step.operation).leaves_owed}
+    owed = marks.owed(target_key(plan.target), plan.target.name)
+    return tuple(before_another_run(undo) for undo in owed if undo.steps[-1].operation not in left)
 
 
 def check_distinct(plan: Plan) -> None:

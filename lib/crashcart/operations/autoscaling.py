@@ -60,6 +60,7 @@ class ScaleOut(CloudOperation[ScaleWish, Fleet, ScaleGoal]):
         *_SIZING,
     )
     undone_by = ("asg.restore",)
+    leaves_owed = ("asg.restore",)
     wish, state, goal_type = ScaleWish, Fleet, ScaleGoal
 
     def observe(self, transport: CloudTransport, wish: ScaleWish, looks: frozenset[str]) -> Fleet:

@@ -195,6 +195,8 @@ class Operation(ABC, Generic[W, S, G]):
     reads_only: ClassVar[bool] = False
     rechecks_cheaply: ClassVar[bool] = False
     """Whether ``still_holds`` can spare a second dear look."""
+    leaves_owed: ClassVar[tuple[str, ...]] = ()
+    """Operations that an earlier run owes and that do not go first: they would take away what this one is asked for."""
     settle: ClassVar[float] = 10.0
     """Seconds of looking after a doubtful act, at most a third of the deadline."""
 
