@@ -96,14 +96,21 @@ class Place:
         path = self.checkout / "tasks.py"
         path.write_text(f"{path.read_text().rstrip()}\n# {self._edits}\n")
 
-    def edit_inventory(self, targets: int) -> None:
-        """Write an inventory of so many targets, each with variables of its own as a generated one has them."""
+    def edit_inventory(self, targets: int, variables: int = 2) -> None:
+        """Write an inventory of so many targets, each with so many variables of its own as a generated one has them."""
         self._edits += 1
+        more = "".join(f", setting_{n}: value {n}" for n in range(variables - 2))
         hosts = "".join(
-            f"    web-{n:04}.example.com: {{ansible_host: 10.0.{n // 250}.{n % 250}, rack: r{n % 40}}}\n"
+            f"    web-{n:04}.example.com: {{ansible_host: 10.0.{n // 250}.{n % 250}, rack: r{n % 40}{more}}}\n"
             for n in range(targets)
         )
         self._inventory.write_text(f"# {self._edits}\nweb:\n  vars: {{ansible_user: ops}}\n  hosts:\n{hosts}")
+
+
+def write_and_forget(place: Place) -> None:
+    """Let nothing be kept, above an inventory that is dear to read."""
+    place.edit_inventory(1000, variables=10)
+    place.forget()
 
 
 def situations(place: Place) -> dict[str, Callable[[], None]]:
@@ -118,6 +125,7 @@ def situations(place: Place) -> dict[str, Callable[[], None]]:
         "the inventory was edited, 1,000 targets": lambda: place.edit_inventory(1000),
         "kept, 1,000 targets": lambda: None,
         "nothing kept, 1,000 targets": place.forget,
+        "nothing kept, 1,000 x 10 variables": lambda: write_and_forget(place),
     }
 
 

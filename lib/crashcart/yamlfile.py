@@ -7,7 +7,7 @@ those of Ansible's YAML, with two exceptions: a key given twice is an error, and
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -21,6 +21,9 @@ MAX_BYTES = 10 * 1024 * 1024
 MAX_DEPTH = 100
 MAX_VALUES = 1_000_000
 """How many values a document may have once its aliases are written out: a few lines of aliases can mean billions."""
+
+Skip = Callable[[Sequence[str | int]], bool]
+"""Tells of a path of keys, as they are written, whether what stands there is passed over and counts as null."""
 
 _TAG = "tag:yaml.org,2002:"
 _MERGE = f"{_TAG}merge"
@@ -68,18 +71,18 @@ class Document:
         return BadInput(message, hint=hint, file=self.name, line=line, column=column)
 
 
-def load(path: Path, *, may_be_empty: bool = False) -> Document:
-    """Read a YAML file.
+def load(path: Path, *, may_be_empty: bool = False, skip: Skip | None = None) -> Document:
+    """Read a YAML file. Of what is passed over, no more is judged than whether it is YAML.
 
     Raises ``BadInput`` when it cannot be read, is too big, not UTF-8, not YAML, or (unless it may be) empty.
     """
-    return parse(read_text(path), path, may_be_empty=may_be_empty)
+    return parse(read_text(path), path, may_be_empty=may_be_empty, skip=skip)
 
 
-def parse(text: str, name: Path | str, *, may_be_empty: bool = False) -> Document:
+def parse(text: str, name: Path | str, *, may_be_empty: bool = False, skip: Skip | None = None) -> Document:
     """Read YAML from a text; ``name`` stands for the file in messages. Raises ``BadInput`` like ``load``."""
     try:
-        root = _Reader(text).get_single_node()
+        root = (_Skimmer(text, skip) if skip else _Reader(text)).get_single_node()
         value, _ = (None, 0) if root is None else _Builder().build(root)
     except yaml.reader.ReaderError as error:
         line, column = _line_and_column(text.encode(), error.position)
@@ -117,12 +120,64 @@ class _Reader(Composer, yaml.CSafeLoader):
         self._depth = 0
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        self._depth += 1
-        if self._depth > MAX_DEPTH:
-            _fail(f"nested deeper than {MAX_DEPTH} levels", self.peek_event())
+        self._descend()
         node: yaml.Node | None = super().compose_node(parent, index)
         self._depth -= 1
         return node
+
+    def _descend(self) -> None:
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            _fail(f"nested deeper than {MAX_DEPTH} levels", self.peek_event())
+
+
+class _Skimmer(_Reader):
+    """Composes only what is not passed over, which is most of the work of reading.
+
+    An alias or ``<<`` brings what stands in one place to another, so what has an anchor or is merged is composed whole.
+    """
+
+    def __init__(self, text: str, skip: Skip) -> None:
+        super().__init__(text)
+        self._skip = skip
+        self._place: list[str | int] = []
+        self._is_whole = False
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """Compose the root, a key (both have no index), the value of a key (its node), or an item (its number)."""
+        if index is None or self._is_whole:
+            return super().compose_node(parent, index)
+        event: Any = self.peek_event()
+        if event.anchor is not None or getattr(index, "tag", None) == _MERGE:
+            return self._compose_whole()
+        self._place.append(index.value if isinstance(index, yaml.ScalarNode) else index)
+        node = self._pass_over() if self._skip(self._place) else super().compose_node(parent, index)
+        self._place.pop()
+        return node
+
+    def _compose_whole(self) -> yaml.Node | None:
+        before, self._is_whole = self._is_whole, True
+        node = super().compose_node(None, None)
+        self._is_whole = before
+        return node
+
+    def _pass_over(self) -> yaml.Node:
+        """Take one node's events, in a loop and not in a call for each: an inventory has tens of thousands."""
+        depth = self._depth
+        event: Any = self.peek_event()
+        mark = event.start_mark
+        while True:
+            event = self.peek_event()
+            if isinstance(event, yaml.CollectionEndEvent):
+                self._depth -= 1
+            elif event.anchor is not None and not isinstance(event, yaml.AliasEvent):
+                self._compose_whole()
+                continue
+            elif isinstance(event, yaml.CollectionStartEvent):
+                self._descend()
+            self.get_event()
+            if self._depth == depth:
+                return yaml.ScalarNode(f"{_TAG}null", "", mark, mark)
 
 
 class _Builder:

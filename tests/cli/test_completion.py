@@ -154,6 +154,14 @@ def test_names_that_a_shell_would_read_are_not_offered(shell: Shell) -> None:
     assert not [name for name in found if any(sign in name for sign in " $();")]
 
 
+@pytest.mark.parametrize("ending", [">&-", "| exec true", ">/dev/full"])
+def test_where_nobody_hears_nothing_is_said(shell: Shell, ending: str) -> None:
+    """The process ends without Python's own ending, which would have flushed what was printed."""
+    ask = "crashcart --complete zsh inv check.disk --hosts ''"
+    done = shell.run("bash", "-c", f"{ask} {ending}; echo ${{PIPESTATUS[0]}}")
+    assert (done.stdout, done.stderr) == ("0\n", "")
+
+
 def test_meanings_stand_behind_a_tab(shell: Shell) -> None:
     done = shell.run(BIN / "crashcart", "--complete", "zsh", "inv", "check.disk", "--hosts", "d")
     assert done.stdout.splitlines()[0] == "db\tgroup, 2 targets"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -156,3 +157,86 @@ def test_load_names_the_file(tmp_path: Path) -> None:
     with pytest.raises(BadInput) as caught:
         load(path)
     assert (caught.value.file, caught.value.line) == (path, 2)
+
+
+# ---- what is passed over -----------------------------------------------------------------------------------------------
+
+
+def is_x(place: Sequence[str | int]) -> bool:
+    return place[-1] == "x"
+
+
+def without_x(value: Any) -> Any:
+    match value:
+        case dict():
+            return {key: None if key == "x" else without_x(inner) for key, inner in value.items()}
+        case list():
+            return [without_x(inner) for inner in value]
+    return value
+
+
+@given(
+    st.recursive(
+        st.none() | st.integers() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from("wxyz") | st.text(), inner),
+        max_leaves=20,
+    )
+)
+def test_what_is_passed_over_is_null_and_all_else_as_ever(value: Any) -> None:
+    text = yaml.safe_dump(value)
+    assert parse(text, "x", may_be_empty=True, skip=is_x).value == without_x(value)
+
+
+def test_a_path_of_keys_is_asked_for_as_it_is_written() -> None:
+    asked = []
+
+    def skip(place: Sequence[str | int]) -> bool:
+        asked.append(tuple(place))
+        return place[-1] in {"08", 1}
+
+    document = parse("a: [x, {b: 1}, {c: 2}]\n08: {d: 1}\ne:\n", "x", skip=skip)
+    assert document.value == {"a": ["x", None, {"c": 2}], "08": None, "e": None}
+    assert asked == [("a",), ("a", 0), ("a", 1), ("a", 2), ("a", 2, "c"), ("08",), ("e",)]
+    assert document.at(("a", 2, "c")) == (1, 17)
+    assert document.at(("e",)) == (3, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("x: &b {x: {x: 1}}\nc: *b", {"x": {"x": {"x": 1}}, "c": {"x": {"x": 1}}}),
+        ("x: {y: [1, &b {x: 1}]}\nc: *b\nx2: [*b]", {"x": None, "c": {"x": 1}, "x2": [{"x": 1}]}),
+        ("x: {y: &b 1, *b : *b}\nc: *b", {"x": None, "c": 1}),
+        ("x: {y: &b {z: &c {x: 1}}}\nc: *c\nd: *b", {"x": None, "c": {"x": 1}, "d": {"z": {"x": 1}}}),
+        ("a: {<<: {x: {y: 1}}, x: {z: 1}}", {"a": {"x": None}}),
+        ("a: {<<: {x: {y: 1}}, z: 1}", {"a": {"x": {"y": 1}, "z": 1}}),
+        ("&x x: 1\n? [x]\n: 1", None),
+        ("x: {<<: 1, a: 1, a: 2, !unknown b: !unknown {}, ? {c: d} : e}", {"x": None}),
+        ("x: *unknown", None),
+        ("x: [*unknown]", {"x": None}),
+        ("x:\n--- b", None),
+    ],
+)
+def test_what_others_may_refer_to_is_not_passed_over(text: str, value: Any) -> None:
+    if value is None:
+        with pytest.raises(BadInput):
+            parse(text, "x", skip=is_x)
+    else:
+        assert parse(text, "x", skip=is_x).value == value
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x: [",
+        "x: }",
+        "x: {a: \x01}",
+        "x: " + "[" * 100_000,
+        "x: " + "[" * 100 + "]" * 100,
+        "x: [&a " + "[" * 100 + "]" * 100,
+    ],
+)
+def test_what_is_passed_over_must_still_be_yaml_and_not_too_deep(text: str) -> None:
+    with pytest.raises(BadInput):
+        parse(text, "x", skip=is_x)
+    assert parse("x: " + "[" * 98 + "]" * 98, "x", skip=is_x).value == {"x": None}

@@ -23,7 +23,7 @@ class Names(msgspec.Struct, frozen=True):
 def read_names(explicit: str | None, checkout: Path | None, cwd: Path) -> tuple[Names, list[Path]]:
     """Read as much of an inventory as can be read: whatever is wrong with it, running a command says so."""
     from crashcart.errors import CrashcartError
-    from crashcart.inventory.files import read_files
+    from crashcart.inventory.files import is_body, read_files
     from crashcart.inventory.notes import Notes
     from crashcart.inventory.reader import read_document
     from crashcart.inventory.tree import Tree
@@ -33,7 +33,7 @@ def read_names(explicit: str | None, checkout: Path | None, cwd: Path) -> tuple[
     try:
         paths = _inventory_paths(explicit, checkout, cwd, watched)
         watched += [file for path in paths for file in _files_below(path)]
-        for document in read_files(paths, quiet, Notes()):
+        for document in read_files(paths, quiet, Notes(), skip=is_body):
             read_document(document, tree)
         tree.finish()
     except (CrashcartError, OSError):

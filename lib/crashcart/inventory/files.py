@@ -15,7 +15,7 @@ import msgspec
 from crashcart.errors import BadInput, CrashcartError, nearest
 from crashcart.inventory.notes import Notes
 from crashcart.inventory.reader import FOREIGN
-from crashcart.yamlfile import Document, load, parse
+from crashcart.yamlfile import Document, Skip, load, parse
 
 Source = Callable[..., Path | Mapping[str, Any]]
 """Returns the path of an inventory, or one. A file with more keys than ``source`` hands them over, as one mapping."""
@@ -33,17 +33,26 @@ PRIVATE_FOLDERS = {"group_vars", "host_vars", "vars_plugins"}
 _IGNORED = re.compile(r"^\.|(~|\.(pyc|pyo|swp|bak|rpm|md|txt|rst|orig|cfg|retry)|\.example\.(yml|yaml|json))$")
 
 
-def read_files(paths: Sequence[Path], sources: Mapping[str, Source], notes: Notes) -> Iterator[Document]:
-    """Yield the inventory documents of files and folders, in their order.
+def is_body(place: Sequence[str | int]) -> bool:
+    """Tell whether a place in an inventory holds variables: those of a host or of a group. ``read_files`` may skip them."""
+    if len(place) % 2:
+        return len(place) > 2 and place[-2] == "hosts"
+    return place[-1] == "vars"
+
+
+def read_files(
+    paths: Sequence[Path], sources: Mapping[str, Source], notes: Notes, skip: Skip | None = None
+) -> Iterator[Document]:
+    """Yield the inventory documents of files and folders, in their order; ``skip`` is what nobody will look at in them.
 
     Raises ``BadInput`` for a path that is missing, and for a file that is not a YAML inventory.
     """
     for path in paths:
         try:
             if path.is_dir():
-                yield from _read_folder(path, sources, notes)
+                yield from _read_folder(path, sources, notes, skip)
             else:
-                yield _read_file(path, sources)
+                yield _read_file(path, sources, skip)
         except OSError as error:
             raise BadInput(f"cannot be read: {error.strerror}", file=path) from error
 
@@ -54,10 +63,10 @@ def vars_folders(paths: Sequence[Path]) -> list[Path]:
     return list(dict.fromkeys(reversed(folders)))[::-1]
 
 
-def _read_folder(folder: Path, sources: Mapping[str, Source], notes: Notes) -> Iterator[Document]:
+def _read_folder(folder: Path, sources: Mapping[str, Source], notes: Notes, skip: Skip | None) -> Iterator[Document]:
     """Read a folder's inventories; in a folder, what is not one is a note, because the others still count."""
     files = list(_candidates(folder))
-    documents = [document for path in files if (document := _read_member(path, sources, notes))]
+    documents = [document for path in files if (document := _read_member(path, sources, notes, skip))]
     if not documents:
         found = f"; not read: {', '.join(path.name for path in files)}" if files else ""
         raise BadInput(f"{folder} holds no YAML inventory{found}", hint=_START)
@@ -75,11 +84,11 @@ def _candidates(folder: Path) -> Iterator[Path]:
             yield from _candidates(path)
 
 
-def _read_member(path: Path, sources: Mapping[str, Source], notes: Notes) -> Document | None:
+def _read_member(path: Path, sources: Mapping[str, Source], notes: Notes, skip: Skip | None) -> Document | None:
     if path.suffix not in SUFFIXES:
         notes.add(f"{path} is not read: it is not a YAML file")
         return None
-    document = _read_file(path, sources, may_be_empty=True)
+    document = _read_file(path, sources, skip, may_be_empty=True)
     if document.value is None:
         notes.add(f"{path} is empty")
         return None
@@ -89,22 +98,23 @@ def _read_member(path: Path, sources: Mapping[str, Source], notes: Notes) -> Doc
     return None if foreign else document
 
 
-def _read_file(path: Path, sources: Mapping[str, Source], *, may_be_empty: bool = False) -> Document:
+def _read_file(path: Path, sources: Mapping[str, Source], skip: Skip | None, *, may_be_empty: bool = False) -> Document:
     if not path.exists():
         raise BadInput(f"there is no inventory {path}", hint="--inventory takes a YAML file or a folder of them")
     if _is_script(path):
         raise BadInput("executable inventories are not run", hint=_conversion(path), file=path)
-    document = _read_yaml(path, may_be_empty=may_be_empty)
+    document = _read_yaml(path, skip, may_be_empty=may_be_empty)
     value = document.value
     if isinstance(value, dict) and isinstance(value.get("source"), str):
-        return _ask(value["source"], document, sources)
+        # What a source is told is no inventory: none of it is passed over.
+        return _ask(value["source"], _read_yaml(path) if skip else document, sources, skip)
     return document
 
 
-def _read_yaml(path: Path, *, may_be_empty: bool) -> Document:
+def _read_yaml(path: Path, skip: Skip | None = None, *, may_be_empty: bool = False) -> Document:
     """Read a file; when it is not YAML, say whether it is an INI inventory or encrypted instead."""
     try:
-        document = load(path, may_be_empty=may_be_empty)
+        document = load(path, may_be_empty=may_be_empty, skip=skip)
     except BadInput as error:
         if path.is_file() and error.line and _is_ini(path):
             raise _not_ini(path) from error
@@ -140,7 +150,7 @@ def _conversion(path: Path) -> str:
     return f"convert it once: ansible-inventory --list --yaml -i {shlex.quote(str(path))} > {shlex.quote(str(target))}"
 
 
-def _ask(name: str, document: Document, sources: Mapping[str, Source]) -> Document:
+def _ask(name: str, document: Document, sources: Mapping[str, Source], skip: Skip | None) -> Document:
     """Ask a source for its inventory; where it has none yet, its group is there and empty."""
     source = _find_source(name, document, sources)
     options = {key: value for key, value in document.value.items() if key != "source"}
@@ -149,11 +159,11 @@ def _ask(name: str, document: Document, sources: Mapping[str, Source]) -> Docume
         raise document.error((key,), f"source {name!r} takes no options, so {key!r} is unknown here")
     found = _call(name, lambda: source(options) if options else source())
     if isinstance(found, Mapping):
-        return parse(_call(name, lambda: msgspec.json.encode(found).decode()), f"source {name}")
+        return parse(_call(name, lambda: msgspec.json.encode(found).decode()), f"source {name}", skip=skip)
     path: Path = _call(name, lambda: Path(found))
     if not path.exists():
         return parse(msgspec.json.encode({"all": {"children": {name: {}}}}).decode(), path)
-    return load(path)
+    return load(path, skip=skip)
 
 
 def _find_source(name: str, document: Document, sources: Mapping[str, Source]) -> Source:

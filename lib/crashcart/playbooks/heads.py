@@ -6,6 +6,7 @@ and with its place, by ``load.py`` when that playbook is run.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,18 @@ class Head(msgspec.Struct, frozen=True):
 def read_head(path: Path) -> Head:
     """Read a head; a file that cannot be read has one that says so."""
     try:
-        return convert(yamlfile.load(path).value, Head)
+        return convert(yamlfile.load(path, skip=_is_hidden).value, Head)
     except (BadInput, msgspec.ValidationError):
         return Head("(cannot be read; running it says why)")
+
+
+def _is_hidden(place: Sequence[str | int]) -> bool:
+    """Tell whether a list shows nothing of a place: neither steps, which are most of a file, nor what is in a variant."""
+    match place:
+        case [key]:
+            return key not in Head.__struct_fields__
+        case ["drill", key]:
+            return key != "variants"
+        case ["drill", "variants", str()]:
+            return True
+    return False

@@ -302,6 +302,19 @@ def test_a_change_that_puts_the_old_time_back_is_seen(place: Place) -> None:
     assert place.names.targets == ("web5",)
 
 
+@pytest.mark.parametrize("named", [None, "", "relative", "{}/elsewhere"])
+def test_it_is_kept_where_caches_are(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str | None
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    if named is not None:
+        monkeypatch.setenv("XDG_CACHE_HOME", named.format(tmp_path))
+    assert Sources("crashcart", place.root).names(None).targets == ("web1",)
+    expected = tmp_path / "elsewhere" if named and named.startswith("{}") else tmp_path / "home/.cache"
+    assert list((expected / "crashcart/completion").iterdir())
+
+
 def test_a_cache_that_was_spoilt_is_not_believed(place: Place) -> None:
     commands, names = place.commands, place.names
     files = sorted(place.cache.iterdir())

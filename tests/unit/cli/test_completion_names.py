@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crashcart.cli.completion_names import Names, read_names
-from crashcart.inventory.files import read_files
+from crashcart.inventory.files import is_body, read_files
 from crashcart.inventory.notes import Notes
 from crashcart.inventory.reader import read_document
 from crashcart.inventory.tree import Tree
@@ -61,13 +62,6 @@ merged:
   children: {below: {<<: {hosts: {below1: {x: 1}}}}}
 keys: {hosts: {? &key key1 : {x: 1}, key2: {*key : 2}}}
 """
-SOURCE = """
-source: aws
-regions: [eu-central-1]
-ssh:
-  vars: {a: {b: 1}}
-  hosts: {c: {d: 1}}
-"""
 
 
 def names(path: Path) -> Names:
@@ -94,10 +88,25 @@ def test_names_are_those_of_the_whole_inventory(tmp_path: Path, text: str) -> No
 
 def test_names_of_a_folder_and_of_json(tmp_path: Path) -> None:
     (tmp_path / "a.yml").write_text(GROUPS)
-    (tmp_path / "b.json").write_text(json.dumps({"web": {"hosts": {"json1": {"x": [1, {"y": 2}]}}, "vars": {"x": {"y": 1}}}}))
+    (tmp_path / "b.json").write_text(
+        json.dumps({"web": {"hosts": {"json1": {"x": [1, {"y": 2}]}}, "vars": {"x": {"y": 1}}}})
+    )
     (tmp_path / "c.yml").touch()
     assert names(tmp_path) == whole(tmp_path)
     assert "json1" in names(tmp_path).targets
+
+
+def test_what_a_source_is_told_is_not_passed_over(tmp_path: Path) -> None:
+    asked = []
+
+    def cmdb(options: dict[str, Any]) -> dict[str, Any]:
+        asked.append(options)
+        return {"web": {"hosts": {"web1": {"rack": {"row": 1}}}, "vars": {"port": 80}}}
+
+    (tmp_path / "hosts.yml").write_text("source: cmdb\ntags: {vars: shop, hosts: {web1: {a: 1}}}\n")
+    (document,) = read_files([tmp_path], {"cmdb": cmdb}, Notes(), is_body)
+    assert asked == [{"tags": {"vars": "shop", "hosts": {"web1": {"a": 1}}}}]
+    assert document.value == {"web": {"hosts": {"web1": None}, "vars": None}}
 
 
 NAMES = st.sampled_from(["web", "db", "hosts", "vars", "children", "a", "b"])
@@ -112,7 +121,10 @@ PLAIN_GROUPS = st.fixed_dictionaries(
 )
 
 
-@given(st.dictionaries(NAMES, PLAIN_GROUPS, max_size=3), st.dictionaries(NAMES.map(lambda name: f"{name}-top"), PLAIN_GROUPS, max_size=2))
+@given(
+    st.dictionaries(NAMES, PLAIN_GROUPS, max_size=3),
+    st.dictionaries(NAMES.map(lambda name: f"{name}-top"), PLAIN_GROUPS, max_size=2),
+)
 @settings(max_examples=40)
 def test_whatever_variables_hold_the_names_are_the_same(
     tmp_path_factory: pytest.TempPathFactory, below: dict[str, object], top: dict[str, object]
