@@ -83,6 +83,8 @@ def _assess_instance(state: Database, instance: Instance) -> Decision:
 
 
 def _standby(instance: Instance) -> str:
+    if instance.cluster:
+        return f"a member of the cluster {instance.cluster}"
     if instance.replica_of:
         return f"a replica of {instance.replica_of}"
     return f"standby{_in(instance.secondary_zone)}" if instance.multi_az else "without a standby (single-AZ)"
