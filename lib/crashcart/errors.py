@@ -159,6 +159,9 @@ class LabError(CrashcartError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Say which known names are close to a misspelt one, or nothing when none is."""
-    close = get_close_matches(name, sorted(known), n=3, cutoff=0.6)
+    """Say which known names are close to a misspelt one, be it in upper or lower case; nothing when none is."""
+    folded: dict[str, list[str]] = {}
+    for one in sorted(known):
+        folded.setdefault(one.casefold(), []).append(one)
+    close = [one for found in get_close_matches(name.casefold(), folded, n=3, cutoff=0.6) for one in folded[found]]
     return f"did you mean {' or '.join(close)}?" if close else ""

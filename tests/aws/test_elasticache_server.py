@@ -353,6 +353,7 @@ def test_a_used_up_quota_is_final(control: Control, server: Server) -> None:
     result = control.run({"force": True, "test_failover": True})
     assert (result.outcome, server.writes) == (Outcome.FAILED, ["TestFailover"])
     assert "APICallRateForCustomerExceeded" in result.message
+    assert "trying again before does not help" in result.hint
 
 
 @pytest.mark.parametrize(("lose", "writes"), [(plainly, 1), (lost_before, 2), (lost_after, 1)])

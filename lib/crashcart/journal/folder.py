@@ -31,8 +31,9 @@ def runs_folder(state: str | None = None) -> Path:
 
 
 def new_run_id(clock: Clock) -> str:
-    """Make a run's id: sortable by its start, and unique."""
-    return f"{clock.now():%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+    """Make a run's id: unique, and sortable by its start to the millisecond, so that ``last`` is the last one."""
+    now = clock.now()
+    return f"{now:%Y%m%d-%H%M%S}-{now.microsecond // 1000:03x}{secrets.token_hex(3)}"
 
 
 def find_run(runs: Path, name: str) -> Path:

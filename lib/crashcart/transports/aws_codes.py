@@ -99,6 +99,11 @@ OF_SERVICE = {
 }
 """What one service means by a code; stronger than ``ANYWHERE``."""
 
+HINTS = {
+    "APICallRateForCustomerExceeded": "AWS's quota of such calls is used up for up to 24 hours: trying again before does not help",
+}
+"""What helps against a code, where its own words do not say it."""
+
 BY_TEXT = (
     ("autoscaling", "ValidationError", "not found", Fate.NO_SUCH),
     ("rds", "InvalidParameterValue", "DBInstance not found", Fate.NO_SUCH),

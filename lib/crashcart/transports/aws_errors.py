@@ -33,7 +33,7 @@ from crashcart.errors import (
     nearest,
 )
 from crashcart.transports.aws_check import AwsAccess, known_regions, read_configuration
-from crashcart.transports.aws_codes import Fate, fate_of
+from crashcart.transports.aws_codes import HINTS, Fate, fate_of
 from crashcart.transports.aws_iam import Denial, iam_action, read_denial
 from crashcart.transports.base import ApiCall
 
@@ -175,7 +175,7 @@ def _answer_error(answer: ApiError, sent: Sent, caller: Callable[[], str]) -> Cr
             hint = f"looked in {sent.place}; are the name, aws_region and the account right?"
             return NoSuchResource(message, action=sent.action, code=answer.code, hint=hint)
         case Fate.TERMINAL:
-            return InvalidCall(message, action=sent.action, code=answer.code)
+            return InvalidCall(message, action=sent.action, code=answer.code, hint=HINTS.get(answer.code, ""))
         case Fate.AMBIGUOUS:
             return ConnectionLost(f"{message} (HTTP {answer.status}){_aftermath(sent)}")
 

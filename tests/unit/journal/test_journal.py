@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -142,8 +143,11 @@ def test_a_removed_run_is_seen_in_the_index(journal: Path) -> None:
 
 
 def test_run_ids_sort_by_time() -> None:
-    clock = FakeClock()
-    assert new_run_id(clock).startswith("20300101-000000-")
+    """To the millisecond: of two runs within one second, ``last`` is the later one."""
+    starts = [datetime(2030, 1, 1, 0, 0, second, ms * 1000, UTC) for second in (0, 1) for ms in (0, 1, 15, 16, 255, 999)]
+    ids = [new_run_id(FakeClock(start)) for start in starts]
+    assert ids[0].startswith("20300101-000000-000")
+    assert ids == sorted(ids)
 
 
 class Killed(BaseException):
