@@ -176,8 +176,8 @@ def _wishes(results: Sequence[TargetResult]) -> Iterator[Notice]:
 
 def _undo_of(alike: Sequence[TargetResult]) -> str:
     """Return how that which would change could be taken back, where it is the same for all."""
-    undos = {tuple(nameless(step.undo, result.name) for step in result.steps if step.undo) for result in alike}
-    return visible("; ".join(undos.pop())) if len(undos) == 1 else ""
+    undos = [("; ".join(step.undo for step in result.steps if step.undo), result.name) for result in alike]
+    return visible(common(undos)) if len({nameless(undo, name) for undo, name in undos}) == 1 else ""
 
 
 def _notices(results: Sequence[TargetResult], guide: Guide) -> Iterator[Notice]:

@@ -7,7 +7,7 @@ import msgspec
 from crashcart.events import Acted, AnyEvent, Intended, StepFinished, UndoBegun, UndoOwed
 from crashcart.journal.recall import PastRun
 from crashcart.plan import Undo
-from crashcart.results import GOOD, Phase
+from crashcart.results import GOOD, Phase, StepResult
 
 _NOTHING_DONE = frozenset({"not_applied", "rejected", "refused"})
 
@@ -25,6 +25,10 @@ class Undoable:
                 self._undos[target, step, key] = undo
             case Acted(target, step, key, result) if result in _NOTHING_DONE:
                 self._undos.pop((target, step, key), None)
+            case StepFinished(target, result) if result.outcome in GOOD:
+                self._undos = {
+                    place: undo for place, undo in self._undos.items() if not _puts_back(target, result, place, undo)
+                }
             case UndoBegun(target):
                 # What could not be taken back is owed, which is told by itself.
                 self._undos = {place: undo for place, undo in self._undos.items() if place[0] != target}
@@ -32,6 +36,11 @@ class Undoable:
     def all(self) -> list[tuple[str, Undo]]:
         """Return each undo with its target, newest first."""
         return [(place[0], undo) for place, undo in reversed(self._undos.items())]
+
+
+def _puts_back(target: str, result: StepResult, place: tuple[str, str, str], undo: Undo) -> bool:
+    """Tell whether a later step of the run itself has done what would take an act back, as a host rejoins its group."""
+    return place[0] == target and place[1] != result.name and undo.operation == result.operation
 
 
 def standing_undos(past: PastRun) -> list[tuple[str, Undo]]:
