@@ -75,12 +75,23 @@ class Host:
             self._balancer("register_targets")
             assert eventually(lambda: self.balanced() == "healthy")
 
-    def _balancer(self, call: str) -> Any:
+    def balanced_at(self) -> int:
+        """Ask the emulated load balancer at which port this host is registered."""
+        return int(self._balancer("describe_target_health")["TargetHealthDescriptions"][0]["Target"]["Port"])
+
+    def move_to(self, port: int) -> None:
+        """Register it at another port than its group's, and wait until that is healthy."""
+        self._balancer("deregister_targets")
+        assert eventually(lambda: self.balanced() == "unused")
+        self._balancer("register_targets", Port=port)
+        assert eventually(lambda: self.balanced() == "healthy")
+
+    def _balancer(self, call: str, **how: Any) -> Any:
         words = self.variables
         keys = {name: words[name] for name in ("aws_access_key_id", "aws_secret_access_key")}
         client = boto3.client("elbv2", region_name=words["aws_region"], endpoint_url=words["aws_endpoint_url"], **keys)
         group = client.describe_target_groups(Names=[words["target_group"]])["TargetGroups"][0]
-        return getattr(client, call)(TargetGroupArn=group["TargetGroupArn"], Targets=[{"Id": words["instance_id"]}])
+        return getattr(client, call)(TargetGroupArn=group["TargetGroupArn"], Targets=[{"Id": words["instance_id"], **how}])
 
     def used(self, what: str = "pcent") -> int:
         """Return the share of /var that is used, in per cent: of bytes (pcent) or of inodes (ipcent)."""

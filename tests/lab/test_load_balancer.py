@@ -61,6 +61,15 @@ def test_each_host_is_drained_restarted_and_put_back_and_a_second_run_does_nothi
     assert (code, outcomes(document), len(writes(lab))) == (0, everywhere("ok"), 6)
 
 
+def test_a_host_is_put_back_at_the_port_that_it_was_at(runs: Runs, lab: Lab, balanced: dict[str, Host]) -> None:
+    host = balanced["lab1"]
+    host.move_to(22)
+    lab.aws.admin("DELETE", "requests")
+    code, document = runs(*RESTART, "--hosts", "lab1", "--force")
+    assert (code, outcomes(document), writes(lab)) == (0, {"lab1": "changed"}, ["DeregisterTargets", "RegisterTargets"])
+    assert (host.balanced(), host.balanced_at()) == ("healthy", 22)
+
+
 def test_check_mode_shows_the_drain_and_the_restart_and_does_neither(
     runs: Runs, lab: Lab, balanced: dict[str, Host]
 ) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 from crashcart.journal.undos import make_owed
 from crashcart.operations.base import Action
@@ -43,6 +44,11 @@ class UndoList:
     def withdraw(self, step: PlannedStep, key: str) -> None:
         """Forget an act that was certainly not applied."""
         self._undos.pop((step.name, key), None)
+
+    def args_of(self, step: str, operation: str) -> Mapping[str, Any]:
+        """Return what an operation is asked for to take a step's act back; nothing where another one would do that."""
+        undos = [undo for (name, _), (_, undo) in self._undos.items() if (name, undo.operation) == (step, operation)]
+        return undos[-1].args if undos else {}
 
     def due(self) -> tuple[OwedUndo, ...]:
         """Return everything that there is to take back, newest first."""

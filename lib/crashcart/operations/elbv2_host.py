@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from crashcart.facts import elbv2
 from crashcart.facts.elbv2 import GROUP, TargetGroup
 from crashcart.facts.elbv2_health import State
-from crashcart.operations.base import Act, CloudOperation, Decision, Done, Memory, NoGoal
+from crashcart.operations.base import Act, CloudOperation, Decision, Done, Memory, NoGoal, Refuse
 from crashcart.operations.elbv2 import DeregisterTarget, RegisterTarget
 from crashcart.operations.elbv2_deregister import decide_deregister
 from crashcart.operations.elbv2_register import decide_register
@@ -86,6 +86,8 @@ class DrainHost(_Behind[DrainWish]):
         """Judge by the rules of ``elbv2_deregister``; a host that does not serve takes nothing away, be it the last one."""
         serves = self.health(state, wish) is Verdict.HEALTHY
         decision = _of_the_host(decide_deregister(Scene(state, memory, replace(wish, force=wish.force or not serves))))
+        if isinstance(decision, Refuse) and len(state.registered) > 1:
+            return replace(decision, hint="--no-drain leaves it behind its load balancer meanwhile")
         if not isinstance(decision, Act) or not decision.action.undo:
             return decision
         before = decision.action.undo
