@@ -9,11 +9,13 @@ from contextlib import suppress
 from crashcart.engine.guard import Attempt
 from crashcart.errors import CrashcartError, FactUnreadable, Refused
 from crashcart.journal.claims import target_key
-from crashcart.journal.spending import Ledger
+from crashcart.journal.spending import Allowance, Ledger
+from crashcart.operations.base import Quota
 from crashcart.safety.budget import budget_of
 from crashcart.safety.lease import NO_LEASE, Lease, leased, refusal, release
 from crashcart.targets import Target
 from crashcart.transports.base import Command, CommandResult, HttpReply, Session, Transport
+from crashcart.values import format_span
 
 
 class Budgets:
@@ -25,6 +27,8 @@ class Budgets:
     def spend(self, attempt: Attempt) -> None:
         """Raises ``Refused`` when the budget is used up, or when that cannot be told."""
         action, target = attempt.action, attempt.target
+        if action.quota:
+            self._count(action.quota, f"{target_key(target)} {action.key}")
         allowances = [allowance for allowance in budget_of(target) if allowance.kind == action.budget]
         if not allowances:
             return
@@ -34,6 +38,14 @@ class Budgets:
         )
         if why:
             raise Refused(why, hint="--break-glass goes beyond it; the run is then to be reviewed")
+
+    def _count(self, quota: Quota, key: str) -> None:
+        """Count an act against its provider's quota, of which the provider itself may know more, or less, than we do."""
+        text = f"{quota.count}/{format_span(quota.period)}"
+        allowance = Allowance(quota.kind, quota.count, quota.period, text)
+        why = self._ledger.spend(quota.kind, quota.scope, self._run, self._actor, [allowance], key=key, others=quota.used)
+        if why:
+            raise Refused(why, hint=f"{quota.flag}, if the provider allows you more" if quota.flag else "")
 
     @staticmethod
     def _known(attempt: Attempt, period: float) -> int:

@@ -139,7 +139,7 @@ class TargetRun:
 
     def _reconciler(self, step: PlannedStep) -> Reconciler:
         if step.name not in self._made:
-            # What follows an act up, and would take it back, puts back just what was there: at that port, not at the usual one.
+            # What follows an act up, and would take it back, puts back just what was there: that port, not the usual one.
             known = self._undos.args_of(step.when_changed, step.operation) if step.when_changed else {}
             asked = msgspec.structs.replace(step, args={**step.args, **known})
             self._made[step.name] = self._make(self.plan, asked, self._undos)

@@ -89,6 +89,11 @@ class Group(msgspec.Struct, frozen=True):
     arn: str = ""
 
     @property
+    def place(self) -> str:
+        """Its account and region, by its ARN; without one, what is known of it."""
+        return ":".join(self.arn.split(":")[:5]) or self.name
+
+    @property
     def standing(self) -> Standing:
         """How the group as a whole is."""
         return group_standing(self.status)

@@ -45,13 +45,28 @@ class Effect(StrEnum):
     DESTROY = "destroy"
 
 
+class Quota(msgspec.Struct, frozen=True):
+    """How many acts of a ``kind`` the provider allows within ``period`` seconds over all of ``scope``.
+
+    ``used`` is what it tells of them itself, ``flag`` the one that says that it allows more.
+    """
+
+    kind: str
+    scope: str
+    count: int
+    period: float
+    used: int = 0
+    flag: str = ""
+
+
 class Action(msgspec.Struct, frozen=True):
     """One act: sent only while the state it was decided from (``only_if``) still holds.
 
     ``key`` names it within the run: a second wish for the same key after it was applied is no progress. ``proof`` is what
     the act will remove, for the record. ``disturbs`` says that the target does not serve while the act is under way, so that
     capacity guards count it. ``budget`` is what budgets call it (``restart``, ``failover``); empty: not counted.
-    ``clocked`` are the places of arguments that follow the clock, so that two plans of one act can be compared.
+    ``clocked`` are the places of arguments that follow the clock, so that two plans of one act can be compared. ``quota`` is
+    the provider's own limit on such acts, which what this controller knows of is counted against too.
     """
 
     key: str
@@ -65,6 +80,7 @@ class Action(msgspec.Struct, frozen=True):
     disturbs: bool = False
     budget: str = ""
     clocked: tuple[int, ...] = ()
+    quota: Quota | None = None
 
     @property
     def command(self) -> Command:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from crashcart.facts.elasticache import Cache, Group, Shard
+from crashcart.facts.elasticache_events import DAY
 from crashcart.facts.elasticache_status import MODIFYING
-from crashcart.operations.base import Action, Effect
+from crashcart.operations.base import Action, Effect, Quota
 from crashcart.plan import Undo
 from crashcart.results import Change
 from crashcart.transports.base import ApiCall
@@ -111,8 +112,8 @@ def promote(seen: Cache, shard: Shard, target: str, why: str, *, is_first: bool)
     )
 
 
-def test_failover(seen: Cache, shard: Shard, old: str, why: str) -> Action:
-    """Return the act that lets AWS fail a node group over to a replica of its choice."""
+def test_failover(seen: Cache, shard: Shard, old: str, why: str, quota: int) -> Action:
+    """Return the act that lets AWS fail a node group over to a replica of its choice, of ``quota`` a day."""
     params = {"ReplicationGroupId": seen.name, "NodeGroupId": shard.name}
     return Action(
         key=f"{TEST} of {seen.name} {shard.name}",
@@ -123,6 +124,14 @@ def test_failover(seen: Cache, shard: Shard, old: str, why: str) -> Action:
         changes=(Change(f"primary of {seen.name} {shard.name}", old or "not told", "another node"),),
         disturbs=False,
         budget=BUDGET,
+        quota=Quota(
+            "TestFailover",
+            seen.group.place,
+            quota,
+            DAY,
+            used=seen.tests.used if seen.tests else 0,
+            flag="--test-quota",
+        ),
     )
 
 

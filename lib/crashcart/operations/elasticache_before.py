@@ -261,7 +261,8 @@ def _act(scene: Scene) -> Decision:
     if scene.is_test:
         used = state.tests.used if state.tests else 0
         how = f"TestFailover, {used} of {scene.wish.test_quota} used in 24 hours"
-        return Act(test_failover(state, shard, old, f"fail over {state.name} {shard.name} by {how}: {why}"))
+        what = f"fail over {state.name} {shard.name} by {how}: {why}"
+        return Act(test_failover(state, shard, old, what, scene.wish.test_quota))
     what = f"promote {_described(scene)} in {state.name}: {why}"
     if ENABLED in {group.automatic_failover, group.multi_az}:
         return Act(switch_off(state, f"{what}. For it, both are switched off and then on again: {group.settings}"))
