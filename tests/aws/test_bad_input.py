@@ -129,6 +129,14 @@ CASES = {
         )
         for how, name in {"by name": "lab-aurora", "by case": "Lab-Aurora", "by ARN": ARN}.items()
     },
+    "a host whose instance nobody told": Case(
+        ("recover.service-restart", "--hosts", "web1", "--unit", "api"),
+        2,
+        "elbv2.drain on web1: template '{{ instance_id }}': 'instance_id' is undefined",
+        "set the variable instance_id for it in the inventory; it is done when: target_group is defined and not no_drain",
+        asks=False,
+        targets={"linux": {"web1": {"target_group": "lab-web"}}},
+    ),
     "two members of one cluster": Case(
         ("recover.rds-failover", "--hosts", "members", "--force"),
         3,

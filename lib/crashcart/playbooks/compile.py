@@ -26,6 +26,7 @@ from crashcart.values import Duration, decode
 _ARGUMENT = re.compile(r"(?:(?P<before>\w+): )?(?P<what>.*?)(?: - at `\$(?:\.(?P<after>\w+))?(?:\[.*)?`)?", re.DOTALL)
 """What is wrong with an operation's arguments: the type's own message with its place, or ours that begins with the name."""
 
+_UNDEFINED = re.compile(r"'([^']+)' is undefined")
 _PARAMETER = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 
 
@@ -145,10 +146,10 @@ class Compiler:
     def _step(self, step: StepSpec, phase: Phase, context: Mapping[str, Any]) -> PlannedStep:
         skip = ""
         args: dict[str, Any] = {}
-        if step.when and not self._guarded(self._where(step), lambda: self._renderer.holds(step.when, context)):
+        if step.when and not self._in_step(step, context, lambda: self._renderer.holds(step.when, context)):
             skip = f"does not apply: {step.when}"
         else:
-            args = self._guarded(self._where(step), lambda: self._renderer.render(step.args, context))
+            args = self._in_step(step, context, lambda: self._renderer.render(step.args, context))
             self._check_wish(step, args)
         return PlannedStep(
             name=step.name,
@@ -172,7 +173,7 @@ class Compiler:
         if not operation.reads_only:
             raise self._wrong(step, f"undo.when: {when.operation} changes something; a condition only looks")
         self._operations[when.operation] = operation
-        args = self._guarded(self._where(step), lambda: self._renderer.render(when.args, context))
+        args = self._in_step(step, context, lambda: self._renderer.render(when.args, context))
         self._check_wish(judge, args)
         return UndoPolicy(Condition(when.operation, args), deadline)
 
@@ -198,11 +199,18 @@ class Compiler:
             return self._wrong(step, f"{step.operation}: {argument}: {what}")
         return BadInput(f"--{_dashed(whole[1])}: {what}", hint=self._playbook.params[whole[1]].help)
 
-    def _guarded(self, where: str, render: Callable[[], Any]) -> Any:
+    def _in_step(self, step: StepSpec, context: Mapping[str, Any], render: Callable[[], Any]) -> Any:
+        """Render a part of a step for one target, and say for which one that cannot be done, and what it lacks."""
+        where = f"{self._where(step)}: {step.operation} on {context['inventory_hostname']}"
+        return self._guarded(where, render, f"; it is done when: {step.when}" if step.when else "")
+
+    def _guarded(self, where: str, render: Callable[[], Any], more: str = "") -> Any:
         try:
             return render()
         except ValueError as error:
-            raise BadInput(f"{where}: {error}") from error
+            missing = _UNDEFINED.search(str(error))
+            hint = f"set the variable {missing[1]} for it in the inventory{more}" if missing else ""
+            raise BadInput(f"{where}: {error}", hint=hint) from error
 
     def _where(self, step: StepSpec) -> str:
         return f"{self._playbook.file}:{step.line}:{step.column}"
