@@ -18,7 +18,7 @@ from tests.browser.chromium import Chromium
 from tests.browser.conftest import Written
 from tests.unit.reports import timed
 from tests.unit.reports.test_html import ATTACK, SCENES, hostile, themes
-from tests.unit.reports.test_html_scores import drilled, fault
+from tests.unit.reports.test_html_scores import declared, drilled, fault
 
 MOST_BYTES = 4_000_000
 """A page about 1,000 targets; a phone takes that over a bad link in some seconds."""
@@ -203,7 +203,8 @@ def test_a_thousand_targets_stay_usable(chromium: Chromium, written: Written) ->
 @pytest.mark.parametrize("width", [PHONE, 1280])
 def test_the_page_of_drills_opens_quietly_at_every_width(chromium: Chromium, tmp_path: Path, width: int) -> None:
     page = tmp_path / "drills.html"
-    stored = History((drilled(9, fault()), drilled(8, fault(passed=False, problems=("A" * 300,)))), ("x.json",))
+    records = (drilled(9, fault()), drilled(8, fault(passed=False, problems=("A" * 300,))))
+    stored = History(declared("full", "inodes"), records, ("x.json",))
     page.write_bytes(scores_html(stored, datetime(2030, 6, 1, tzinfo=UTC)))
     chromium.open(page, width=width)
     chromium.one("summary").click()

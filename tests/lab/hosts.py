@@ -86,10 +86,18 @@ class Host:
         self._balancer("register_targets", Port=port)
         assert eventually(lambda: self.balanced() == "healthy")
 
-    def _balancer(self, call: str, **how: Any) -> Any:
+    def belong_to(self, scaling_group: str) -> None:
+        """Let its instance be one of an Auto Scaling group, by its tag."""
+        owned = [{"Key": "aws:autoscaling:groupName", "Value": scaling_group}]
+        self._client("ec2").create_tags(Resources=[self.variables["instance_id"]], Tags=owned)
+
+    def _client(self, service: str) -> Any:
         words = self.variables
         keys = {name: words[name] for name in ("aws_access_key_id", "aws_secret_access_key")}
-        client = boto3.client("elbv2", region_name=words["aws_region"], endpoint_url=words["aws_endpoint_url"], **keys)
+        return boto3.client(service, region_name=words["aws_region"], endpoint_url=words["aws_endpoint_url"], **keys)
+
+    def _balancer(self, call: str, **how: Any) -> Any:
+        words, client = self.variables, self._client("elbv2")
         group = client.describe_target_groups(Names=[words["target_group"]])["TargetGroups"][0]
         return getattr(client, call)(TargetGroupArn=group["TargetGroupArn"], Targets=[{"Id": words["instance_id"], **how}])
 

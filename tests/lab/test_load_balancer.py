@@ -11,6 +11,7 @@ import pytest
 
 from crashcart.lab.faults import FAULTS
 from crashcart.lab.lab import Lab
+from tests.aws.test_policies import MADE, action_of, allowed_by, allows
 from tests.lab.hosts import Host, eventually
 from tests.lab.test_playbooks import Runs, everywhere, outcomes, runs, starts
 
@@ -68,6 +69,18 @@ def test_a_host_is_put_back_at_the_port_that_it_was_at(runs: Runs, lab: Lab, bal
     code, document = runs(*RESTART, "--hosts", "lab1", "--force")
     assert (code, outcomes(document), writes(lab)) == (0, {"lab1": "changed"}, ["DeregisterTargets", "RegisterTargets"])
     assert (host.balanced(), host.balanced_at()) == ("healthy", 22)
+
+
+def test_what_it_sends_is_what_its_policy_allows(runs: Runs, lab: Lab, balanced: dict[str, Host]) -> None:
+    """Of a host that an Auto Scaling group owns, every call that the policy allows is needed."""
+    balanced["lab1"].belong_to("lab-asg")
+    lab.aws.admin("DELETE", "requests")
+    code, document = runs(*RESTART, "--hosts", "lab1", "--force")
+    assert (code, outcomes(document)) == (0, {"lab1": "changed"}), document
+    requests = lab.aws.admin("GET", "requests")
+    for request in requests:
+        assert allows(MADE[RESTART[0]], request), request
+    assert {action_of(request) for request in requests} == allowed_by(RESTART[0])
 
 
 def test_check_mode_shows_the_drain_and_the_restart_and_does_neither(
