@@ -11,6 +11,10 @@ import pytest
 
 from crashcart.lab.faults import FAULTS
 from crashcart.lab.lab import Lab
+from crashcart.safety.lease import Lease, leased
+from crashcart.targets import Target
+from crashcart.transports.base import Command
+from crashcart.transports.ssh import SshConnector
 from tests.aws.test_policies import MADE, action_of, allowed_by, allows
 from tests.lab.hosts import Host, eventually
 from tests.lab.test_playbooks import Runs, everywhere, outcomes, runs, starts
@@ -81,6 +85,18 @@ def test_what_it_sends_is_what_its_policy_allows(runs: Runs, lab: Lab, balanced:
     for request in requests:
         assert allows(MADE[RESTART[0]], request), request
     assert {action_of(request) for request in requests} == allowed_by(RESTART[0])
+
+
+def test_a_host_that_somebody_else_holds_is_not_drained(runs: Runs, lab: Lab, balanced: dict[str, Host]) -> None:
+    host = balanced["lab1"]
+    other = Lease("another-run", "alice", "laptop-2", "recover.test", 1893466800, "api is down", 600)
+    session = SshConnector()(Target(host.name, variables=host.variables))
+    assert session.run(leased(Command("echo mine"), other)).ok
+    session.close()
+    code, document = runs(*RESTART, "--hosts", "lab1", "--force")
+    assert (code, outcomes(document), writes(lab)) == (3, {"lab1": "refused"}, []), document
+    assert "alice" in document["targets"][0]["message"]
+    assert host.balanced() == "healthy"
 
 
 def test_check_mode_shows_the_drain_and_the_restart_and_does_neither(

@@ -17,6 +17,9 @@ from crashcart.targets import Target
 from crashcart.transports.base import Command, CommandResult, HttpReply, Session, Transport
 from crashcart.values import format_span
 
+NOTHING = Command(":")
+"""An act that only takes the lease that it is sent with."""
+
 
 class Budgets:
     """Spends the budget of each act that has one, counting what the target itself knows of too."""
@@ -68,6 +71,10 @@ class Guards:
             self._budgets.spend(attempt)
         return self._leases.admit(attempt)
 
+    def hold(self, target: Target, transport: Session) -> None:
+        """Take the lease of a host already. Raises ``Refused`` and the transport's errors."""
+        self._leases.hold(target, transport)
+
     def holds(self, target: Target) -> bool:
         """Tell whether a lease may have been taken on a target and not given back."""
         return self._leases.holds(target)
@@ -93,9 +100,17 @@ class Leases:
         """Return a session that acts under the lease. Calls of a cloud's API need none: their locks are elsewhere."""
         if not isinstance(attempt.action.call, Command):
             return attempt.transport
+        return self._leased(attempt.target, attempt.transport)
+
+    def hold(self, target: Target, transport: Session) -> None:
+        """Take the lease with an act that does nothing, where the acts of others come first: its load balancer's."""
+        if target.kind == "linux":
+            self._leased(target, transport).run(NOTHING)
+
+    def _leased(self, target: Target, transport: Session) -> LeasedTransport:
         with self._lock:
-            self._held.add(attempt.target.name)
-        return LeasedTransport(_host(attempt.transport), self._lease, insist=self._insist)
+            self._held.add(target.name)
+        return LeasedTransport(_host(transport), self._lease, insist=self._insist)
 
     def holds(self, target: Target) -> bool:
         """Tell whether a lease may have been taken on a target and not given back. A resource of a cloud has none."""

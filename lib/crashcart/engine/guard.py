@@ -27,6 +27,9 @@ class ActGuard(Protocol):
     def admit(self, attempt: Attempt) -> Session:
         """Return the session to act through. Raises ``Refused``; asks as little of the target as it can."""
 
+    def hold(self, target: Target, transport: Session) -> None:
+        """Take what the target's acts need, before something else is done for their sake. Raises what ``admit`` raises."""
+
     def holds(self, target: Target) -> bool:
         """Tell whether something was taken for a target and not given back."""
 
@@ -40,6 +43,9 @@ class Unguarded:
     def admit(self, attempt: Attempt) -> Session:
         """Return the attempt's own session."""
         return attempt.transport
+
+    def hold(self, target: Target, transport: Session) -> None:
+        """Take nothing."""
 
     def holds(self, target: Target) -> bool:
         """Nothing is ever taken."""

@@ -104,12 +104,18 @@ class Reconciler:
         if recalled:
             self._recall(recalled)
 
-    def turn(self, transport: Session, *, may_act: bool) -> Turn:
-        """Look, decide, and act at most once. Raises ``JournalError`` only."""
+    def turn(self, transport: Session, *, may_act: bool, prepares: bool = False) -> Turn:
+        """Look, decide, and act at most once. Raises ``JournalError`` only.
+
+        ``prepares``: when an act is wanted, another step's goes first for its sake, so what it needs there is taken now.
+        """
         if self._started is None:
             self._started = self._clock.monotonic()
         try:
-            return self._turn(transport, may_act=may_act)
+            turn = self._turn(transport, may_act=may_act)
+            if prepares and isinstance(turn, Ready):
+                self._guard.hold(self._on, transport)
+            return turn
         except Refused as error:
             return self._finish(Outcome.FAILED if self._applied else Outcome.REFUSED, error.message, error.hint)
         except Unreachable as error:

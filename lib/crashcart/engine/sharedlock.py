@@ -139,6 +139,10 @@ class UnderLock:
             raise
         return self._inner.admit(attempt)
 
+    def hold(self, target: Target, transport: Session) -> None:
+        """Have the other guards take what they need; the shared lock is the run's already."""
+        self._inner.hold(target, transport)
+
     def holds(self, target: Target) -> bool:
         """Tell whether the other guards hold something for a target."""
         return self._inner.holds(target)

@@ -124,7 +124,8 @@ class TargetRun:
                 return None
             prepared = self._prepared(step, may_act=may_act)
             self._current = self._reconciler(prepared or step)
-            match self._current.turn(session(self._current.subject), may_act=may_act and not prepared):
+            prepares, acts = bool(prepared) and may_act, may_act and not prepared
+            match self._current.turn(session(self._current.subject), may_act=acts, prepares=prepares):
                 case Finished(result):
                     self._pass_over(prepared, result) if prepared else self._pass(step, result)
                 case Again(after):

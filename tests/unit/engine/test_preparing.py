@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from crashcart.engine.guard import Unguarded
 from crashcart.engine.run import Past, Verdicts
+from crashcart.errors import Refused
 from crashcart.plan import Options, Plan, PlannedStep, TargetPlan
 from crashcart.results import Mode, Outcome, Phase, StepResult
 from crashcart.targets import Target
+from crashcart.transports.base import Session
 from tests.unit.engine.simulated import World
 
 NAMES = ["take down", "light", "look after"]
@@ -73,3 +76,31 @@ def test_what_an_earlier_process_prepared_is_not_looked_at_again(world: World) -
     outcomes = told(world.run(plan(world), past=Past(changed={"web1": {"take down": done}})))
     assert tuple(outcomes.values()) == (Outcome.CHANGED, Outcome.OK, Outcome.OK)
     assert world.lamps["web1"].put_out_times == 0
+
+
+class SomebodyElses(Unguarded):
+    """Every target is held by somebody else."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def hold(self, target: Target, transport: Session) -> None:
+        self.asked.append(target.name)
+        raise Refused("somebody else holds it", hint="wait")
+
+
+def test_nothing_is_prepared_on_a_target_that_somebody_else_holds(world: World) -> None:
+    world = one(world, "on")
+    world.guard = guard = SomebodyElses()
+    verdicts = world.run(plan(world, force=True))
+    assert tuple(told(verdicts).values()) == (Outcome.SKIPPED, Outcome.REFUSED, Outcome.SKIPPED)
+    assert (world.lamps["web1"].put_out_times, world.lamps["web1"].switched) == (0, 0)
+    assert verdicts.results[0].hint == "wait"
+    assert guard.asked == ["web1"]
+
+
+def test_check_mode_holds_nothing(world: World) -> None:
+    world = one(world, "on")
+    world.guard = guard = SomebodyElses()
+    world.run(plan(world, force=True), Options(mode=Mode.CHECK))
+    assert guard.asked == []
