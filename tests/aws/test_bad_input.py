@@ -165,7 +165,9 @@ CASES = {
     "a role that is none": reach("'crashcart' is not a role's ARN", "arn:aws:iam::", 2, aws_role_arn="crashcart"),
     "a region that is none": reach("aws_region 'narnia' is not a region", "for example", 2, aws_region="narnia"),
     "no region": reach("no AWS region is set", "set aws_region", 2, aws_region=None),
-    "a region that this emulator has not": Case(FAIL_OVER, 1, "us-esat-1", variables={"aws_region": "us-esat-1"}),
+    "a region that this emulator has not": Case(
+        FAIL_OVER, 1, "there is no region 'us-esat-1'; did you mean", variables={"aws_region": "us-esat-1"}
+    ),
     "expired credentials": Case(
         FAIL_OVER,
         4,

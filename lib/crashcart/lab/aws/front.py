@@ -14,6 +14,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from crashcart.errors import nearest
 from crashcart.lab.aws.admin import PREFIX, Admin
 from crashcart.lab.aws.calls import Call, read_call
 from crashcart.lab.aws.injector import Dropped, Injector
@@ -22,6 +23,7 @@ from crashcart.lab.aws.requestlog import RequestLog
 from crashcart.lab.aws.seed import SEEDER
 from crashcart.lab.aws.trail import note_call
 from crashcart.lab.aws.world import World
+from crashcart.transports.aws_check import known_regions
 
 SHOWN = 300
 """Characters that are shown of an error inside the emulator; all of it is in its log."""
@@ -33,7 +35,7 @@ class Front:
     def __init__(
         self, moto: App, world: World, injector: Injector, log: RequestLog, admin: Admin, own: Mapping[str, App]
     ) -> None:
-        self._own = own
+        self._own, self._regions = own, frozenset(known_regions())
         self._moto, self._world, self._injector, self._log, self._admin = moto, world, injector, log, admin
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
@@ -64,6 +66,9 @@ class Front:
 
     def _ask(self, call: Call, environ: dict[str, Any]) -> Reply:
         """Ask moto, one call at a time, after everything that is due has happened. Its own troubles are the lab's."""
+        if call.region and call.region not in self._regions:
+            hint = nearest(call.region, self._regions)
+            return lab_error(call, f"there is no region {call.region!r}{f'; {hint}' if hint else ''}")
         with self._world.lock:
             try:
                 self._world.settle()
