@@ -75,6 +75,29 @@ def test_a_host_is_put_back_at_the_port_that_it_was_at(runs: Runs, lab: Lab, bal
     assert (host.balanced(), host.balanced_at()) == ("healthy", 22)
 
 
+def test_lost_answers_and_throttling_of_the_load_balancer_repeat_nothing(
+    runs: Runs, lab: Lab, balanced: dict[str, Host]
+) -> None:
+    before = starts(balanced["lab1"])
+    for name, action in {
+        "aws.throttle": "DeregisterTargets",
+        "aws.lost": "DeregisterTargets",
+        "aws.fails-after": "RegisterTargets",
+        "aws.slow": "DescribeTargetHealth",
+    }.items():
+        lab.aws.admin("POST", "faults", {"name": name, "service": "elbv2", "action": action, "times": 1})
+    code, document = runs(*RESTART, "--hosts", "lab1", "--force")
+    assert (code, outcomes(document)) == (0, {"lab1": "changed"}), document
+    written = [one for one in lab.aws.admin("GET", "requests") if one["writes"]]
+    effective = [one["action"] for one in written if one["status"] == 200 or one["fault"] in {"aws.lost", "aws.fails-after"}]
+    assert effective == ["DeregisterTargets", "RegisterTargets"], written
+    assert len(written) == 3, "what was throttled was certainly not done, and is sent again"
+    assert starts(balanced["lab1"]) == before + 1
+    assert balanced["lab1"].balanced() == "healthy"
+    code, document = runs(*RESTART, "--hosts", "lab1")
+    assert (code, outcomes(document), len(writes(lab))) == (0, {"lab1": "ok"}, 3)
+
+
 def test_what_it_sends_is_what_its_policy_allows(runs: Runs, lab: Lab, balanced: dict[str, Host]) -> None:
     """Of a host that an Auto Scaling group owns, every call that the policy allows is needed."""
     balanced["lab1"].belong_to("lab-asg")
