@@ -5,8 +5,12 @@ on the page:
 
     <!-- commands: run -->     each line is run for real, in order, on this machine alone (tests/cli/test_docs_commands.py)
     <!-- commands: lab -->     each line is run for real on the lab (tests/lab/test_docs_commands.py)
+    <!-- commands: aws -->     each line is run for real on the emulated AWS (tests/aws/test_docs_commands.py)
 
     <!-- commands: refused --> the one line is run for real, is bad input, and says what the block says
+
+    <!-- commands: parse, since REASON -->   no line is run, and why: a block with a command of ours is run or says so
+    <!-- commands: lab, after COMMAND -->    the lines are run as said, behind a command that makes what they speak of
 
 Whatever is said, each ``inv`` and ``crashcart`` line is parsed by the real command line: the command exists, so do its
 flags, their values are of their type, and a playbook compiles with them; other programs' lines are read by ``sh -n``
@@ -32,11 +36,14 @@ CHECKOUT = Path(__file__).parents[1]
 PAGES = (CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").rglob("*.md")))
 
 _BLOCK = re.compile(
-    r"(?:<!-- commands: (?P<how>\S+?) -->\n)?^```(?P<language>\w+)[^\n]*\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
+    r"(?:<!-- commands: (?P<how>\w+)(?:, since (?P<since>[^\n]+?))?(?:, after (?P<after>[^\n]+?))? -->\n)?"
+    r"^```(?P<language>\w+)[^\n]*\n(?P<text>.*?)^```$",
+    re.MULTILINE | re.DOTALL,
 )
 _COMMENT = re.compile(r"<!-- commands:.*")
 _FILE = re.compile(r"# (playbooks/[\w/.-]+\.yml)\b.*\n")
 _INLINE = re.compile(r"(?<!`)`((?:inv|crashcart) [^`]+)`(?!`)")
+_INDENTED = re.compile(r"(?: {4}|\t)(?:inv|crashcart|eval) ")
 _OURS = {"inv", "crashcart"}
 
 
@@ -46,17 +53,20 @@ class How(StrEnum):
     PARSE = "parse"
     RUN = "run"
     LAB = "lab"
+    AWS = "aws"
     REFUSED = "refused"
 
 
 class Block(msgspec.Struct, frozen=True):
-    """A fenced block: where it is, and what is in it."""
+    """A fenced block: where it is, and what is in it; ``since`` is why it is not run, ``after`` what is run before it."""
 
     page: Path
     line: int
     language: str
     text: str
     how: How = How.PARSE
+    since: str = ""
+    after: str = ""
 
     @property
     def where(self) -> str:
@@ -64,10 +74,11 @@ class Block(msgspec.Struct, frozen=True):
 
     @property
     def script(self) -> str:
-        """Its commands, without what they print."""
+        """Its commands, without what they print, behind the one that they need."""
+        before = f"{self.after}\n" if self.after else ""
         if self.language != "console":
-            return self.text
-        return "".join(f"{line[2:]}\n" for line in self.text.splitlines() if line.startswith("$ "))
+            return before + self.text
+        return before + "".join(f"{line[2:]}\n" for line in self.text.splitlines() if line.startswith("$ "))
 
     @property
     def commands(self) -> tuple[tuple[str, ...], ...]:
@@ -110,7 +121,8 @@ def blocks(pages: Iterable[Path] = PAGES) -> Iterator[Block]:
         text = page.read_text()
         for found in _BLOCK.finditer(text):
             line = text[: found.start("language")].count("\n") + 1
-            yield Block(page, line, found["language"], found["text"], How(found["how"] or How.PARSE))
+            how = How(found["how"] or How.PARSE)
+            yield Block(page, line, found["language"], found["text"], how, found["since"] or "", found["after"] or "")
 
 
 def shell_blocks(*how: How) -> list[Block]:
@@ -127,6 +139,12 @@ def inline_commands(page: Path) -> list[tuple[str, ...]]:
     """The words of commands in running text; one with an ellipsis in its name is not one."""
     texts = (" ".join(found[1].split()) for found in _INLINE.finditer(page.read_text()))
     return [tuple(shlex.split(text)[1:]) for text in texts if "…" not in text]
+
+
+def indented_commands(page: Path) -> list[str]:
+    """Commands of ours in blocks without a fence, which nothing here would find."""
+    outside = _BLOCK.sub("", page.read_text())
+    return [line for line in outside.splitlines() if _INDENTED.match(line)]
 
 
 def stray_comments(page: Path) -> list[str]:

@@ -83,6 +83,10 @@ class Emulator:
         """Take all faults out; connections that are held are let go."""
         self._lab.admin("DELETE", "faults")
 
+    def scene(self, name: str, resource: str) -> None:
+        """Set a scene up around a resource, as drills do."""
+        self._lab.admin("POST", "scenes", {"name": name, "resource": resource})
+
     def condition(self, kind: str, resource: str, value: str = "on") -> None:
         """Make something true of a resource, as standing faults do."""
         self._lab.admin("POST", "conditions", {"kind": kind, "resource": resource, "value": value})

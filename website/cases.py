@@ -6,7 +6,7 @@ The case files (tests/cases/operations) are tested against the code, so what is 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -81,6 +81,12 @@ class Behaviour:
 
     def _of(self, kind: type[D]) -> Iterator[D]:
         return (decision for decision in self.decisions if isinstance(decision, kind))
+
+
+@cache
+def behaviour(name: str) -> Behaviour:
+    """Return the decisions of one operation; many pages ask for them."""
+    return Behaviour(name)
 
 
 def _read(file: Path) -> _Case:

@@ -9,8 +9,8 @@ from typing import Any
 
 from crashcart.operations import SHIPPED, find_operation
 from crashcart.operations.aws_calls import AwsCall
-from crashcart.operations.base import Action, CloudOperation, Fail, Operation, Refuse, Unknown
-from website.cases import Behaviour
+from crashcart.operations.base import Action, CloudOperation, Fail, HostOperation, Operation, Refuse, Unknown
+from website.cases import Behaviour, behaviour
 from website.markdown import code, escape, folded, page, prose, section, table
 from website.records import arguments, facts, wish_prose
 
@@ -23,11 +23,12 @@ NO_REFUSAL = "Nothing that is well-formed, in any of its cases."
 UNTOLD = "None of its case files tells."
 NO_CALLS_KNOWN = "Which calls are made is not declared."
 ON_HOSTS = "On hosts, commands over the one SSH connection, and no API. Every command of a run is in its journal."
+AS_A_CLIENT = "To the database itself, one connection for each look, as its clients open it, and no API."
 
 
 def operation_index() -> str:
     """Return the page that lists all operations."""
-    behaviours = [Behaviour(name) for name in sorted(SHIPPED)]
+    behaviours = [behaviour(name) for name in sorted(SHIPPED)]
     rows = [
         (f"[`{one.operation.name}`]({one.operation.name}.md)", effects(one), kinds(one.operation), summary(one.operation))
         for one in behaviours
@@ -36,21 +37,26 @@ def operation_index() -> str:
     return page("Operations", intro, table(("Operation", "Effect", "Acts on", "What it does"), rows))
 
 
-def operation_page(name: str, used_by: Iterable[str]) -> str:
-    """Return the page of one operation; ``used_by`` are the playbooks with a step of it."""
-    behaviour = Behaviour(name)
-    operation = behaviour.operation
+def operation_page(name: str, used_by: Iterable[str], drill: str, policy: str) -> str:
+    """Return the page of one operation; ``used_by`` are the playbooks with a step of it.
+
+    ``drill`` and ``policy`` are those sections' texts: they depend on what other operations and playbooks say.
+    """
+    told = behaviour(name)
+    operation = told.operation
     return page(
         code(name),
         prose(type(operation).__doc__),
-        _head(behaviour, used_by),
+        _head(told, used_by),
         section("What it observes", prose(type(operation).observe.__doc__), facts(operation.state)),
         section("Arguments", wish_prose(operation.wish), arguments(operation.wish)),
-        section("What it does", _acts(behaviour)),
-        section("What it refuses", _refusals(behaviour.refusals) or NO_REFUSAL),
-        section("What it calls failed or unknown", _failures(behaviour)),
-        section("Undo", _undo(behaviour)),
+        section("What it does", _acts(told)),
+        section("What it refuses", _refusals(told.refusals) or NO_REFUSAL),
+        section("What it calls failed or unknown", _failures(told)),
+        section("Undo", _undo(told)),
         section("Calls", calls(operation)),
+        section("Drill", drill),
+        section("Least-privilege policy", policy),
     )
 
 
@@ -79,9 +85,10 @@ def calls(*operations: Operation[Any, Any, Any]) -> str:
     clouds = [one for one in operations if isinstance(one, CloudOperation)]
     undone = [find_operation(name) for one in clouds for name in getattr(one, "undone_by", ())]
     declared: dict[Any, None] = dict.fromkeys(call for one in (*clouds, *undone) for call in getattr(one, "calls", ()))
-    hosts = "" if len(clouds) == len(operations) else ON_HOSTS
+    hosts = ON_HOSTS if any(isinstance(one, HostOperation) for one in operations) else ""
+    clients = AS_A_CLIENT if any(not isinstance(one, CloudOperation | HostOperation) for one in operations) else ""
     listed = table(("Call", "Changes something", "About", "Only if"), map(_call_row, declared))
-    return "\n\n".join(part for part in (listed, hosts, NO_CALLS_KNOWN if clouds and not declared else "") if part)
+    return "\n\n".join(part for part in (listed, hosts, clients, NO_CALLS_KNOWN if clouds and not declared else "") if part)
 
 
 def _call_row(call: AwsCall) -> tuple[str, str, str, str]:
@@ -150,7 +157,7 @@ def _reasons(decisions: Iterable[Fail | Unknown]) -> str:
 
 
 def _undo(behaviour: Behaviour) -> str:
-    if not behaviour.actions:
-        return ""
+    if behaviour.operation.reads_only:
+        return NO_ACT
     lines = [f"By [`{name}`]({name}.md), such as: {escape(text)}." for name, text in behaviour.undos.items()]
     return "\n\n".join(lines) or NO_UNDO

@@ -2,36 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import yaml
 
-from crashcart.lab.aws.scenes import SCENES
-from crashcart.lab.faults import FAULTS
 from crashcart.operations import find_operation
-from crashcart.operations.base import CloudOperation, Operation
 from crashcart.plan import OnFailure, Rollout
 from crashcart.playbooks.heads import ParamHead
 from crashcart.playbooks.library import Library
-from crashcart.playbooks.schema import Drill, ParamSpec, Playbook, StepSpec, VariantSpec
-from website.cases import Behaviour
-from website.markdown import cell, code, escape, fenced, folded, page, prose, section, table
-from website.operations import CHECKOUT, calls, rules, summary
+from crashcart.playbooks.schema import Drill, ParamSpec, Playbook, StepSpec
+from website import policies
+from website.cases import behaviour
+from website.drills import Drills
+from website.markdown import code, escape, fenced, folded, page, prose, section, table
+from website.operations import calls, operation_page, rules, summary
+from website.uses import Anything, operation_names, operations_of, when
 
 FOLDER = "reference/playbooks"
-POLICIES = CHECKOUT / "docs/aws/policies"
-
-NO_POLICY = "It calls no cloud API: the login on the host and its sudo are all that it needs."
-POLICY_MISSING = "There is no policy file for this playbook yet; the calls above are what a policy has to allow."
-NO_DRILL = "It has none: it only looks, and is part of the drills of the recoveries."
-NOT_DRILLED = "There is no drill for it."
-
-Anything = Operation[Any, Any, Any]
 
 
 class Reference:
@@ -41,7 +31,8 @@ class Reference:
         library = Library(None)
         found = [library.get(name) for name in library.entries]
         self.playbooks = {one.name: one for one in found if isinstance(one, Playbook)}
-        self.drills = {one.playbook: one for one in found if isinstance(one, Drill)}
+        self.drills = {one.name: one for one in found if isinstance(one, Drill)}
+        self._rehearsed = Drills(self.playbooks, self.drills.values())
 
     def used_by(self, operation: str) -> tuple[str, ...]:
         """Return the playbooks that have a step, or a condition, of this operation."""
@@ -59,7 +50,7 @@ class Reference:
     def page(self, name: str) -> str:
         """Return the page of one playbook."""
         playbook = self.playbooks[name]
-        operations = [find_operation(used) for used in operation_names(playbook)]
+        operations = operations_of(playbook)
         return page(
             code(name),
             escape(playbook.summary) + ".",
@@ -73,40 +64,14 @@ class Reference:
             section("Calls it makes", calls(*operations)),
             section("What it refuses", _refusals(operations)),
             section("Undo", "" if _reads_only(operations) else _undo(playbook, operations)),
-            section("Drill", self._drill(name, operations)),
-            section("Least-privilege policy", policy(name, operations)),
+            section("Drill", self._rehearsed.of_playbook(name)),
+            section("Least-privilege policy", policies.of_playbook(playbook)),
         )
 
-    def _drill(self, name: str, operations: Sequence[Anything]) -> str:
-        drill = self.drills.get(name)
-        if drill is None:
-            return NO_DRILL if _reads_only(operations) else NOT_DRILLED
-        command = fenced("sh", f"inv {drill.name} --hosts lab")
-        rows = [(code(variant), *_variant(spec)) for variant, spec in drill.variants.items()]
-        heads = ("Variant", "What is broken", "Noticed by", "What must come of it")
-        return f"{escape(drill.summary)}.\n\n{command}\n\n{table(heads, rows)}"
-
-
-def operation_names(playbook: Playbook) -> tuple[str, ...]:
-    """Return the operations of a playbook's steps, verification and conditions, each once."""
-    steps = (*playbook.steps, *playbook.verify)
-    conditions = (step.undo.when.operation for step in steps if step.undo.when)
-    return tuple(dict.fromkeys([*(step.operation for step in steps), *conditions]))
-
-
-def policy(name: str, operations: Iterable[Anything]) -> str:
-    """Return the policy file of a playbook, or why there is none."""
-    if not any(isinstance(operation, CloudOperation) for operation in operations):
-        return NO_POLICY
-    for file in (POLICIES / f"{name}.json", POLICIES / f"{name.partition('.')[2]}.json"):
-        if file.is_file():
-            where = f"{code(str(file.relative_to(CHECKOUT)))}; account, region and names in it are examples."
-            own = fenced(
-                "sh", "python -m crashcart.cli.policies FOLDER --account 123456789012 --region eu-west-1 --names 'prod-*'"
-            )
-            text = fenced("json", json.dumps(json.loads(file.read_text()), indent=2))
-            return "\n\n".join([where, folded("The policy", text), "With your own account, region and names:", own])
-    return POLICY_MISSING
+    def operation_page(self, name: str) -> str:
+        """Return the page of one operation."""
+        drill = self._rehearsed.of_operation(name)
+        return operation_page(name, self.used_by(name), drill, policies.of_operation(name, self.playbooks.values()))
 
 
 def _usage(playbook: Playbook, operations: Sequence[Anything]) -> str:
@@ -125,7 +90,7 @@ def _flag(name: str) -> str:
 
 
 def _head(playbook: Playbook, operations: Sequence[Anything]) -> str:
-    effects = dict.fromkeys(effect.value for one in operations for effect in Behaviour(one.name).effects)
+    effects = dict.fromkeys(effect.value for one in operations for effect in behaviour(one.name).effects)
     acts = [code(effect) for effect in effects if effect != "read"]
     rows = {
         "Acts on" if acts else "Looks at": ", ".join(map(code, playbook.kinds)),
@@ -155,7 +120,7 @@ def _common_flags() -> str:
 
 def _steps(steps: Sequence[StepSpec]) -> str:
     rows = [
-        (str(number), _link(step.operation), summary(find_operation(step.operation)), _when(step), _patience(step))
+        (str(number), _link(step.operation), summary(find_operation(step.operation)), when(step), _patience(step))
         for number, step in enumerate(steps, 1)
     ]
     return table(("", "Operation", "What it does", "When", "Limits"), rows)
@@ -163,15 +128,6 @@ def _steps(steps: Sequence[StepSpec]) -> str:
 
 def _link(operation: str, anchor: str = "") -> str:
     return f"[`{operation}`](../operations/{operation}.md{anchor})"
-
-
-def _when(step: StepSpec) -> str:
-    conditions = [
-        code(step.when),
-        step.when_due and f"{code(step.when_due)} is due",
-        step.when_changed and f"{code(step.when_changed)} changed something",
-    ]
-    return " and ".join(filter(None, conditions)) or "always"
 
 
 def _patience(step: StepSpec) -> str:
@@ -210,14 +166,14 @@ def _refusals(operations: Sequence[Anything]) -> str:
 
 def _few(operation: str) -> str:
     """Quote what an operation refuses, for one whose docstring does not say it."""
-    return "; ".join(f"“{escape(refusal.why)}”" for refusal in Behaviour(operation).refusals)
+    return "; ".join(f"“{escape(refusal.why)}”" for refusal in behaviour(operation).refusals)
 
 
 def _undo(playbook: Playbook, operations: Sequence[Anything]) -> str:
     undone = [
         f"- {_link(one.name)} is taken back by {_link(name)}, such as: {escape(text)}"
         for one in operations
-        for name, text in Behaviour(one.name).undos.items()
+        for name, text in behaviour(one.name).undos.items()
     ]
     if not undone:
         return "There is none: what it does is not taken back."
@@ -226,21 +182,6 @@ def _undo(playbook: Playbook, operations: Sequence[Anything]) -> str:
         "Only by `inv runs.undo RUN`:" if kept else "When a target fails, is interrupted or runs out of time, newest first:"
     )
     return "\n".join([when, "", *undone])
-
-
-def _variant(variant: VariantSpec) -> tuple[str, str, str]:
-    says = f", and says “{cell(variant.message)}”" if variant.message else ""
-    return _broken(variant), code(variant.check.playbook), f"{code(variant.expect)}{says}"
-
-
-def _broken(variant: VariantSpec) -> str:
-    """Say what is wrong: a fault of hosts, or what is done to the emulated AWS."""
-    if variant.fault in FAULTS:
-        return f"{code(variant.fault)}: {FAULTS[variant.fault].summary}"
-    scene = SCENES.get(variant.fault, "")
-    more = msgspec.to_builtins(variant.aws)
-    calls = f"; on its calls {code(yaml.safe_dump(more, default_flow_style=True, width=1000).strip())}" if more else ""
-    return f"in the emulated AWS, {code(variant.fault)}{': ' if scene else ''}{scene}{calls}"
 
 
 def _reads_only(operations: Iterable[Anything]) -> bool:

@@ -20,5 +20,5 @@ def generated_pages() -> Mapping[str, str]:
         f"{playbooks.FOLDER}/index.md": reference.index(),
         **{f"{playbooks.FOLDER}/{name}.md": reference.page(name) for name in reference.playbooks},
         f"{operations.FOLDER}/index.md": operations.operation_index(),
-        **{f"{operations.FOLDER}/{name}.md": operations.operation_page(name, reference.used_by(name)) for name in SHIPPED},
+        **{f"{operations.FOLDER}/{name}.md": reference.operation_page(name) for name in SHIPPED},
     }

@@ -12,7 +12,7 @@ from crashcart.operations import SHIPPED, find_operation
 from crashcart.operations.base import CloudOperation, Effect, HostOperation
 from crashcart.playbooks.library import Library
 from tests.documented import CHECKOUT
-from website.cases import Behaviour
+from website.cases import behaviour
 from website.drills import CHECKING, NO_DRILL, NOT_DRILLED
 from website.markdown import cell, prose, table
 from website.playbooks import Reference
@@ -120,9 +120,9 @@ def test_a_check_claims_no_drill_that_does_not_run_it(name: str, pages: Mapping[
 
 @pytest.mark.parametrize("name", sorted(SHIPPED))
 def test_what_refuses_says_so_in_its_docstring(name: str) -> None:
-    behaviour = Behaviour(name)
-    if behaviour.refusals and behaviour.actions:
-        assert "\n    Refuses " in (type(behaviour.operation).__doc__ or "")
+    found = behaviour(name)
+    if found.refusals and found.actions:
+        assert "\n    Refuses " in (type(found.operation).__doc__ or "")
 
 
 @pytest.mark.parametrize("name", sorted(SHIPPED))
@@ -130,17 +130,17 @@ def test_a_cloud_operation_declares_its_calls(name: str) -> None:
     operation = find_operation(name)
     if isinstance(operation, CloudOperation):
         declared = {call.action.partition(":")[2] for call in operation.calls}
-        assert {action.api.operation for action in Behaviour(name).actions} <= declared
+        assert {action.api.operation for action in behaviour(name).actions} <= declared
 
 
 @pytest.mark.parametrize("name", sorted(SHIPPED))
 def test_the_cases_of_what_acts_show_an_act(name: str) -> None:
-    behaviour = Behaviour(name)
-    assert behaviour.effects == (Effect.READ,) if behaviour.operation.reads_only else behaviour.actions
+    found = behaviour(name)
+    assert found.effects == (Effect.READ,) if found.operation.reads_only else found.actions
 
 
 def test_every_undo_is_an_operation_with_a_page(pages: Mapping[str, str]) -> None:
-    undone = {name: undo for name in SHIPPED for undo in Behaviour(name).undos}
+    undone = {name: undo for name in SHIPPED for undo in behaviour(name).undos}
     assert undone["limits.set"] == "limits.restore"
     for name, undo in undone.items():
         assert f"({undo}.md)" in pages[f"reference/operations/{name}.md"]

@@ -19,7 +19,17 @@ from crashcart.playbooks.compile import Compiler
 from crashcart.playbooks.library import Library
 from crashcart.playbooks.schema import Playbook
 from crashcart.targets import Selection, Target
-from tests.documented import CHECKOUT, PAGES, Block, How, files, inline_commands, shell_blocks, stray_comments
+from tests.documented import (
+    CHECKOUT,
+    PAGES,
+    Block,
+    How,
+    files,
+    indented_commands,
+    inline_commands,
+    shell_blocks,
+    stray_comments,
+)
 from website.reference import generated_pages
 
 VARIABLES = {"unit": "api", "health_url": "http://127.0.0.1:8000/health", "tmp_owner": "api"}
@@ -103,6 +113,11 @@ def test_each_command_in_running_text_exists(page: Path, command_line: Where) ->
 @pytest.mark.parametrize("block", [block for block in BLOCKS if block.language == "sh"], ids=where)
 def test_each_block_is_a_script(block: Block) -> None:
     subprocess.run(["sh", "-n"], input=block.text, text=True, check=True, timeout=10)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(CHECKOUT)))
+def test_no_command_is_shown_where_nobody_looks(page: Path) -> None:
+    assert indented_commands(page) == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(CHECKOUT)))

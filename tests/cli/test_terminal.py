@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
+from crashcart.journal.recall import PastRun
 from tests.cli.conftest import CHECKOUT, INV, Inv
 from tests.unit.reports.screen import Screen
 
@@ -127,3 +128,28 @@ def test_ctrl_c_and_a_resize_leave_the_terminal_sane(inv: Inv, tmp_path: Path) -
     assert raw.rindex("\x1b[?25h") > raw.rindex("\x1b[?25l")
     assert "Traceback" not in raw
     assert "inv runs.resume" in raw
+
+
+def test_what_there_was_no_time_for_comes_with_the_flags_that_would_suffice(inv: Inv, tmp_path: Path) -> None:
+    with silent_server() as port:
+        inventory = tmp_path / "silent.yml"
+        inventory.write_text(f"fleet: {{hosts: {{'h[1:3]': {{ansible_host: 127.0.0.1, ansible_port: {port}}}}}}}")
+        words = ("check.all", "--hosts", "fleet", "--inventory", str(inventory))
+        done = inv(*words, "--forks", "1", "--deadline", "1s")
+    lines = done.stdout.splitlines()
+    assert done.returncode == 5
+    assert len([line for line in lines if line.startswith("unknown ") and "not looked at: the run's deadline" in line]) == 2
+    assert len([line for line in lines if "(hint: --forks 3 --deadline 2s gives each of them a turn)" in line]) == 3
+    again = f"next         inv {' '.join(words)} --forks 3 --deadline 2s  # look at 3 targets that there was no time for"
+    assert again in lines
+
+
+@pytest.mark.parametrize(("given", "forks"), [((), 40), (("--forks", "3"), 3)])
+def test_a_playbook_that_only_looks_asks_all_at_once_unless_told(
+    inv: Inv, tmp_path: Path, given: tuple[str, ...], forks: int
+) -> None:
+    inventory = tmp_path / "closed.yml"
+    inventory.write_text("fleet: {hosts: {'h[1:40]': {ansible_host: 127.0.0.1, ansible_port: 1}}}")
+    assert inv("check.disk", "--hosts", "fleet", "--inventory", str(inventory), *given).returncode == 4
+    (journal,) = (inv.folder / "state/runs").glob("*/events.jsonl")
+    assert PastRun.read(journal).started.options.forks == forks

@@ -50,7 +50,5 @@ def ended(command: Callable[[], int], *, as_json: bool = False, playbook: str = 
         code = command()
     except CrashcartError as error:
         raise refuse(error, exit_code_of(error), as_json=as_json, playbook=playbook) from error
-    except BrokenPipeError:
-        raise Exit(code=EXIT_FAILED) from None
     if code:
         raise Exit(code=code)

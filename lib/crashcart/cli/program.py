@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from crashcart.cli.pipes import while_read
+
 
 def main() -> None:
     """Run the ``crashcart`` command: the shipped playbooks, and a checkout's own when started inside one."""
@@ -14,9 +16,9 @@ def main() -> None:
         case ["--complete", shell, *rest] if shell != "--":
             _complete([shell, *rest])
         case ["--print-completion-script", shell]:
-            _print_completion_script(shell)
+            while_read(lambda: _print_completion_script(shell))
         case _:
-            _run()
+            while_read(_run)
 
 
 def _complete(arguments: Sequence[str]) -> None:

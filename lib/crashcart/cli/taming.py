@@ -12,6 +12,7 @@ from invoke import Exit, Program
 from invoke.exceptions import ParseError
 from invoke.parser import Parser, ParserContext
 
+from crashcart.cli.pipes import while_read
 from crashcart.errors import BadInput, nearest
 from crashcart.results import EXIT_BAD_INPUT
 
@@ -50,7 +51,7 @@ def tame_invoke() -> None:
     """Give ``inv`` the same contract. It has loaded tasks.py by now and goes on to parse, so its class is patched."""
     if Program.parse_tasks.__module__ == __name__:
         return
-    parse_tasks, parse_cleanup = Program.parse_tasks, Program.parse_cleanup
+    parse_tasks, parse_cleanup, execute = Program.parse_tasks, Program.parse_cleanup, Program.execute
 
     def strict_tasks(self: Program) -> None:
         _complete(self)
@@ -58,9 +59,13 @@ def tame_invoke() -> None:
         parse_strictly(self, lambda: parse_tasks(self))
 
     def strict_cleanup(self: Program) -> None:
-        parse_strictly(self, lambda: parse_cleanup(self), check=False)
+        while_read(lambda: parse_strictly(self, lambda: parse_cleanup(self), check=False))
+
+    def execute_while_read(self: Program) -> None:
+        while_read(lambda: execute(self))
 
     Program.parse_tasks, Program.parse_cleanup = strict_tasks, strict_cleanup  # type: ignore[method-assign]
+    Program.execute = execute_while_read  # type: ignore[method-assign]
     Program._make_parser = make_parser  # type: ignore[assignment]  # noqa: SLF001 -- no public stage comes before it
 
 

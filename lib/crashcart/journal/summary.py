@@ -21,13 +21,15 @@ class RunSummary(msgspec.Struct, frozen=True):
     selection: str
     actor: str
     reason: str = ""
+    read_only: bool = False
     unshipped: str = ""
     """Why a closed run is not in its audit; empty for one that is, or has none."""
 
     @property
     def text(self) -> str:
         """The line."""
-        line = f"{self.id}  {self.status:<12} {self.playbook:<24} {self.mode:<6} {self.selection:<16} {self.actor}"
+        mode = "read-only" if self.read_only else self.mode
+        line = f"{self.id}  {self.status:<12} {self.playbook:<24} {mode:<9} {self.selection:<16} {self.actor}"
         return f"{line}  not shipped: {self.unshipped}" if self.unshipped else line
 
 
@@ -47,5 +49,6 @@ def summarize_run(journal: Path, unshipped: str = "") -> RunSummary:
         selection=first.plan.pattern,
         actor=first.actor,
         reason=first.options.reason,
+        read_only=first.plan.read_only,
         unshipped=unshipped if past.finished else "",
     )

@@ -6,7 +6,7 @@ keeps it in the region. Each call that changes something has a statement of its 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 import msgspec
@@ -57,7 +57,12 @@ def policies(library: Library, grants: Grants) -> dict[str, Policy]:
 
 def calls_of(playbook: Playbook) -> tuple[AwsCall, ...]:
     """Return the calls that a playbook may send, each once: those of its steps, and of what takes them back."""
-    waiting, seen = [name for step in (*playbook.steps, *playbook.verify) for name in _operations(step)], set[str]()
+    return calls_of_operations(name for step in (*playbook.steps, *playbook.verify) for name in _operations(step))
+
+
+def calls_of_operations(names: Iterable[str]) -> tuple[AwsCall, ...]:
+    """Return the calls that these operations, and what takes them back, may send, each once. None of those on hosts."""
+    waiting, seen = list(names), set[str]()
     calls: dict[AwsCall, None] = {}
     while waiting:
         name = waiting.pop(0)

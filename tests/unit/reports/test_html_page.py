@@ -121,6 +121,13 @@ def test_few_targets_that_need_attention_are_open_from_the_start() -> None:
     assert sum(row.needs_attention for row in rows(make_page(timed.failed())).values()) == 4
 
 
+def test_of_many_that_a_check_found_the_worst_are_open_and_each_says_what_changed() -> None:
+    shown = rows(make_page(timed.outage()))
+    assert [name for name, row in shown.items() if row.is_open] == ["web1", "web2", "web3"]
+    assert shown["web5"].found == "changed lately: 02:40:55 UTC package upgrade nginx:amd64 1.24.0-1 1.26.0-2"
+    assert shown["db1"].found == "planned: pending maintenance: system-update"
+
+
 def test_a_long_story_keeps_its_beginning_and_its_end() -> None:
     tape = timed.Tape(["web1"])
     for number in range(200):
@@ -155,6 +162,11 @@ def test_hints_name_their_target() -> None:
 def test_secret_parameters_are_masked() -> None:
     page = make_page(past([result("web1", Outcome.OK)], parameters={"db_password": "hunter2", "force": True, "to": None}))
     assert dict(page.parameters) == {"db_password": "***", "force": "yes", "to": "not set"}
+
+
+def test_a_default_that_each_target_renders_is_not_shown_as_a_template() -> None:
+    page = make_page(past([result("web1", Outcome.OK)], parameters={"unit": "{{ unit | default('') }}"}))
+    assert dict(page.parameters) == {"unit": "default: each target's own"}
     assert "hunter2" not in page.command
 
 
