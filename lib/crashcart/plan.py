@@ -124,6 +124,10 @@ class Plan(msgspec.Struct, frozen=True):
     """Targets outside the selection that share a group with one inside: counted when capacity is, never acted on."""
 
 
+MOST_FORKS = 256
+"""Targets at a time that are recommended at most; more are allowed."""
+
+
 class Options(msgspec.Struct, frozen=True):
     """The flags of a run that are not the playbook's own. ``deadline`` is in seconds."""
 
@@ -135,3 +139,8 @@ class Options(msgspec.Struct, frozen=True):
     incident: str = ""
     yes: bool = False
     break_glass: bool = False
+
+    def roomier(self, targets: int) -> str:
+        """Return the flags that give each of so many targets a turn: more at a time, and twice the time."""
+        forks = max(self.forks, min(targets, MOST_FORKS))
+        return f"--forks {forks} --deadline {max(1, round(2 * self.deadline))}s"

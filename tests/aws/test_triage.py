@@ -193,6 +193,20 @@ def test_each_fault_has_its_fact_and_its_command(emulator: Emulator, instance: s
     assert "pending maintenance: system-update" in planned["message"]
 
 
+def test_pending_maintenance_of_a_healthy_database_is_told(
+    emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    emulator.fault("aws.maintenance", resource="lab-aurora")
+    inv = Commands(emulator, tmp_path, monkeypatch, capsys)
+    inv.write({"rds_cluster": {"lab-aurora": {}}})
+    try:
+        checked = inv("check.all", "--hosts", "lab-aurora")
+    finally:
+        emulator.clear_faults()
+    assert checked.code == 0, checked.all
+    assert "planned      lab-aurora (healthy): pending maintenance: system-update" in checked.out.splitlines()
+
+
 def test_an_instance_that_is_not_there_is_unknown(emulator: Emulator, tmp_path: Path) -> None:
     _, found = check(emulator, tmp_path, "i-0123456789abcdef0")
     gone = found["i-0123456789abcdef0"]

@@ -82,6 +82,16 @@ def test_a_row_opens_by_keyboard_and_by_click(chromium: Chromium, written: Writt
     assert chromium.visible(".steps") == 1
 
 
+def test_of_many_bad_targets_the_worst_are_open_and_the_others_say_what_changed(
+    chromium: Chromium, written: Written
+) -> None:
+    chromium.open(written(timed.outage))
+    shown = "[...document.querySelectorAll('.found')].map(e => e.checkVisibility() ? e.textContent : '')"
+    assert chromium.ask("document.querySelectorAll('details[open]').length") == 3
+    changed = [f"changed lately: 02:40:5{n} UTC package upgrade nginx:amd64 1.24.0-1 1.26.0-2" for n in (4, 5)]
+    assert chromium.ask(shown) == ["", "", "", *changed, "planned: pending maintenance: system-update"]
+
+
 def test_every_control_is_reached_by_keyboard_and_shows_it(chromium: Chromium, written: Written) -> None:
     chromium.open(written(timed.ok))
     reached = []
@@ -140,6 +150,7 @@ def test_a_phone_needs_no_sideways_scrolling(chromium: Chromium, written: Writte
     for page in (
         written(timed.failed),
         written(timed.ok),
+        written(timed.outage),
         _page(tmp_path, hostile("A" * 300)),
         _page(tmp_path, hostile(ATTACK)),
     ):

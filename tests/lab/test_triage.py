@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import shlex
+import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +156,26 @@ def test_a_host_that_hangs_is_unknown_in_time(runs: Runs, lab: Lab, mended: dict
     assert verdicts(document) == {"lab1": "healthy", "lab2": "unknown", "lab3": "healthy"}, document
     assert (code, by_name(document)["lab2"]["outcome"]) == (4, "unreachable")
     assert took < LIMIT
+
+
+def test_many_hosts_that_say_nothing_hide_nobody(runs: Runs, mended: dict[str, Host], tmp_path: Path) -> None:
+    """60 hosts accept connections and never answer; the one behind them, whose service is stopped, is looked at in time."""
+    with closing(socket.create_server(("127.0.0.1", 0), backlog=256)) as silent:
+        port = silent.getsockname()[1]
+        hosts = {f"mute{n}": {"ansible_host": "127.0.0.1", "ansible_port": port} for n in range(1, 61)}
+        extra = tmp_path / "silent.json"
+        extra.write_text(json.dumps({"lab": {"hosts": hosts}}))
+        mended["lab1"].say("sudo systemctl stop api")
+        began = time.monotonic()
+        try:
+            inventory = ("--inventory", f"{extra},{CHECKOUT / 'inventories'}")
+            code, document = runs("check.all", "--hosts", "mute*,lab1", *RECENT, *inventory)
+        finally:
+            mended["lab1"].say("sudo systemctl start api")
+    assert (code, time.monotonic() - began < LIMIT) == (1, True)
+    assert [target["name"] for target in document["targets"]][-1] == "lab1"
+    assert verdicts(document) == {**dict.fromkeys(hosts, "unknown"), "lab1": "down"}
+    assert {by_name(document)[name]["outcome"] for name in hosts} == {"unreachable"}
 
 
 @contextmanager

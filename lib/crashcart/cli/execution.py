@@ -36,6 +36,12 @@ from crashcart.secrets import Secret
 from crashcart.targets import Selection
 from crashcart.transports.connect import TargetConnector, check_target
 
+MOST_LOOKS = 64
+"""Targets that a playbook which only looks asks at a time by itself, so that those which say nothing hold up nobody.
+
+A look costs about a descriptor and two threads while it is under way.
+"""
+
 MOST_NOTES = 5
 """Notes on the inventory that a run shows."""
 
@@ -81,10 +87,17 @@ class Execution:
         connector = TargetConnector(accept_new_host_keys=self._request.accept_new_host_keys, become_password=password)
         secrets = [password] if password else []
         try:
-            return Performance(self._house, self._stage, connector, secrets).begin(plan, self._request.options, consent)
+            return Performance(self._house, self._stage, connector, secrets).begin(plan, self._options(plan), consent)
         finally:
             connector.close()
             say_notes(connector.notes)
+
+    def _options(self, plan: Plan) -> Options:
+        """Return the run's options; how many targets are looked at together is the playbook's own matter unless told."""
+        options = self._request.options
+        if self._request.forks_given or not plan.read_only:
+            return options
+        return replace(options, forks=max(options.forks, min(len(plan.targets), MOST_LOOKS)))
 
     def _plan(self, compiler: Compiler, inventory: Inventory, selection: Selection, playbook: Playbook) -> Plan:
         rollout = self._request.rollout(playbook.rollout)

@@ -39,7 +39,7 @@ COMMON = (
     INVENTORY,
     Flag("check", "look and say what would change; change nothing", switch=True),
     Flag("diff", "show each change, before and after", switch=True),
-    Flag("forks", "how many targets at a time (default: 32)"),
+    Flag("forks", "how many targets at a time (default: 32; for a playbook that only looks: up to 64)"),
     Flag("serial", "batch sizes such as 1,25%,100%; the last one repeats"),
     Flag("max_failures", "stop when more targets than this fail: a count or a percentage"),
     Flag("deadline", "time for the whole run (default: the playbook's own, else 15m)"),
@@ -78,6 +78,7 @@ class Request(msgspec.Struct, frozen=True):
     max_failures: str | None = None
     accept_new_host_keys: bool = False
     ask_become_pass: bool = False
+    forks_given: bool = False
 
     def rollout(self, default: Rollout) -> Rollout:
         """Return the playbook's rollout with what the flags override."""
@@ -108,6 +109,7 @@ def parse_request(values: Mapping[str, Any], *, dry: bool, deadline: str = "") -
         max_failures=_typed(values, "max_failures", _amount, None),
         accept_new_host_keys=bool(values.get("accept_new_host_keys")),
         ask_become_pass=bool(values.get("ask_become_pass")),
+        forks_given=values.get("forks") is not None,
     )
 
 

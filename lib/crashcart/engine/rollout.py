@@ -194,8 +194,9 @@ class Rollout:
         self._over()
         why = self.stopped.why if self.stopped else "not reached"
         late = bool(self.stopped and not self.stopped.interrupted)
+        hint = f"{self._options.roomier(len(self._runs))} gives each of them a turn"
         for run in self._runs:
-            run.interrupt(why, late=late)
+            run.interrupt(why, late=late, hint=hint)
         self._take_back([run for run in self._runs if run.result is None])
         self._release_all()
 

@@ -180,15 +180,17 @@ class TargetRun:
         """End here without acting, for a reason that lies outside the target."""
         self._end(outcome, why, hint)
 
-    def interrupt(self, why: str, *, late: bool = False) -> None:
+    def interrupt(self, why: str, *, late: bool = False, hint: str = "") -> None:
         """End here because the run ends; what has to be taken back still is, if there is time.
 
-        ``late``: its time is up. A target that was only to be looked at is unknown then: it was asked and has not answered.
+        ``late``: its time is up. A target that was only to be looked at is unknown then: it was asked and has not answered,
+        or its turn never came. ``hint`` says what would give it one.
         """
         if self.result or self.is_undoing:
             return
         if late and self._looks_only:
-            self._end(Outcome.UNKNOWN, f"no whole answer in time: {why}", verdict=Verdict.UNKNOWN)
+            what = "no whole answer in time" if self._made else "not looked at"
+            self._end(Outcome.UNKNOWN, f"{what}: {why}", hint, Verdict.UNKNOWN)
             return
         step = self.step
         if self._current and step and self._current is self._made.get(step.name):  # or else a later step was only asked

@@ -12,17 +12,19 @@ from crashcart.plan import OwedUndo, Undo
 from crashcart.reports.alike import common, likeness, nameless
 from crashcart.reports.banner import mode_word
 from crashcart.reports.commands import Commands
-from crashcart.reports.diff import MOST_LINES, changes_lines, evidence_lines
+from crashcart.reports.diff import changes_lines
+from crashcart.reports.found import PLANNED, evidence_of, findings, headlines
 from crashcart.reports.hints import hint_for, open_hint
 from crashcart.reports.nextsteps import Guide, NextStep
 from crashcart.reports.story import subject_of
-from crashcart.reports.text import bounded, counted, listed, visible
+from crashcart.reports.text import counted, listed, visible
 from crashcart.reports.tones import FINE, OUTCOME_TONES, VERDICT_TONES, Tone, urgency
-from crashcart.results import BAD, Outcome, TargetResult, Verdict, summarize
+from crashcart.reports.whereabouts import Whereabouts
+from crashcart.results import Outcome, TargetResult, Verdict, summarize
 from crashcart.secrets import encode_secret
 
 FEW = 3
-"""Up to so many targets that need attention are shown with what was found there."""
+"""Up to so many targets that need attention are shown with all that was found there, more of them with one line each."""
 
 MANY = 10
 """Of more targets than this, those that say the same are told together."""
@@ -61,7 +63,7 @@ class Notice(msgspec.Struct, frozen=True):
 
 
 class Closing(msgspec.Struct, frozen=True):
-    """All that a display shows at the end."""
+    """All that a display shows at the end. ``show`` is the command that tells all, where it is not among what to do next."""
 
     title: str
     tone: Tone
@@ -73,6 +75,7 @@ class Closing(msgspec.Struct, frozen=True):
     following: tuple[NextStep, ...]
     owed: tuple[Notice, ...] = ()
     undos: tuple[Notice, ...] = ()
+    show: str = ""
 
 
 def make_closing(
@@ -88,12 +91,12 @@ def make_closing(
     ``undos`` are those of acts that still stand, each with its target.
     """
     status = ended.status if ended else "unfinished"
-    read_only = started.plan.read_only
+    read_only, results = started.plan.read_only, list(map(Whereabouts(started.plan).located, results))
     ordered = sorted(results, key=lambda result: urgency(result, by_verdict=read_only))
     counts = summarize(results)
     verdicts = Counter(result.verdict for result in results if result.verdict)
     guide = Guide(started, ordered, commands, undoable=bool(undos), owed=bool(owed))
-    show = commands.runs("show", started.run)
+    show, following = commands.runs("show", started.run), tuple(guide.steps(status))
     return Closing(
         title=_title(started, ended),
         tone=OUTCOME_TONES[Outcome(status)] if status in set(Outcome) else Tone.BAD,
@@ -104,11 +107,13 @@ def make_closing(
         notices=(
             *_bounded(_notices([result for result in ordered if _is_notable(result)], guide), show),
             *_open(started, results),
-            *_aside(results),
+            *_bounded(_aside(results), show),
+            *_bounded(_planned(ordered), show),
         ),
-        following=tuple(guide.steps(status)),
+        following=following,
         owed=tuple(_owed(event, undo, commands) for event in owed for undo in event.undos),
         undos=_bounded(_undos(undos, commands.runs("undo", started.run), exact=started.options.diff), show),
+        show="" if any(step.command == show for step in following) else show,
     )
 
 
@@ -193,9 +198,17 @@ def _notices(results: Sequence[TargetResult], guide: Guide) -> Iterator[Notice]:
             if first.outcome not in FINE
             else VERDICT_TONES[first.verdict or Verdict.UNKNOWN],
             hint=visible(hint_for(open_hint(first.hint, first.name), guide.reached(names))),
-            details=_findings(first) if len(groups) <= FEW else (),
+            details=_details(alike, few=len(groups) <= FEW),
             targets=len(alike),
         )
+
+
+def _details(alike: Sequence[TargetResult], *, few: bool) -> tuple[str, ...]:
+    """Return what was found: where targets are many, in one line; of an act that failed, what was found last."""
+    looked_only = not any(step.attempts for result in alike for step in result.steps)
+    if looked_only and not (few and len(alike) == 1):
+        return headlines(alike)
+    return findings(alike[0]) if few else ()
 
 
 def _alike(results: Sequence[TargetResult]) -> list[list[TargetResult]]:
@@ -231,6 +244,17 @@ def _aside(results: Sequence[TargetResult]) -> Iterator[Notice]:
         yield Notice("found", AWS_HEALTH, f"open issue: {visible(line)} ({counted(count, 'healthy target')})", Tone.UNSURE)
 
 
+def _planned(results: Sequence[TargetResult]) -> Iterator[Notice]:
+    """Yield what others are going to do (maintenance, updates) to targets that are healthy all the same."""
+    groups: defaultdict[tuple[str, ...], list[tuple[str, TargetResult]]] = defaultdict(list)
+    for result in results:
+        for _, line in evidence_of(result, PLANNED) if not _is_notable(result) else ():
+            groups[likeness(line, result.name)].append((line, result))
+    for group in groups.values():
+        message = visible(common([(line, result.name) for line, result in group]))
+        yield Notice(PLANNED, _subject([result for _, result in group]), message, Tone.UNSURE, targets=len(group))
+
+
 def _open(started: RunStarted, results: Sequence[TargetResult]) -> Iterator[Notice]:
     """Yield a notice of the targets that have no outcome because the run broke off."""
     known = {result.name for result in results}
@@ -241,16 +265,3 @@ def _open(started: RunStarted, results: Sequence[TargetResult]) -> Iterator[Noti
 
 def _together(names: Sequence[str]) -> str:
     return visible(names[0]) if len(names) == 1 else f"{counted(len(names), 'target')} ({listed(names)})"
-
-
-def _findings(result: TargetResult) -> tuple[str, ...]:
-    """Return what the last thing that was found says, such as the largest consumers of a disk that stays full.
-
-    Where nothing was done, there is no last thing: all that the looks have found is told, bounded.
-    """
-    found = [evidence for step in result.steps for evidence in step.evidence if evidence.lines]
-    if not any(step.attempts for step in result.steps):
-        bad = [step.message for step in result.steps if step.outcome in BAD and step.message != result.message]
-        told = [line for evidence in found for line in evidence_lines(evidence)]
-        return tuple(bounded([*(f"also: {visible(message)}" for message in bad), *told], MOST_LINES))
-    return tuple(evidence_lines(found[-1])) if found else ()

@@ -57,6 +57,14 @@ class Commands:
         """Return the same commands for these targets only."""
         return Commands(list(_with_hosts(self._words, ",".join(names))), typed=self._typed)
 
+    def roomier(self, flags: str) -> str:
+        """The same command with these flags (``--forks N --deadline 60s``) in place of its own ones."""
+        given = shlex.split(flags)
+        words = self._words
+        for flag in given[::2]:
+            words = list(_without(words, flag, ()))
+        return _shown([*words, *given])
+
     def hinted(self, hint: str, names: Sequence[str]) -> str:
         """Return the command that a hint names, for these targets, as this program is called here."""
         return visible(f"{self._program} {hint_for(hint, names).removeprefix('inv ')}")

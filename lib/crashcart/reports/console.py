@@ -122,6 +122,8 @@ def _closing_lines(closing: Closing) -> Iterator[str]:
         yield _worded("next", f"{step.command}  # {step.purpose}")
     for notice in closing.owed:
         yield from _notice_lines(notice)
+    if closing.show:
+        yield _worded("show", closing.show)
 
 
 def _notice_lines(notice: Notice) -> Iterator[str]:

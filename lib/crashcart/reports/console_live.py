@@ -124,6 +124,8 @@ class _View:
         for view in owed_view(closing):
             self._console.print(view)
         path, last_hash = self._telling.record
+        if closing.show:
+            self._console.print(Text(f"\nshow    {closing.show}", style="dim"), soft_wrap=True, end="")
         self._console.print(Text(f"\njournal {path}\nsha256  {last_hash}", style="dim"), soft_wrap=True)
 
     def _admitted(self, line: Line) -> Line | None:

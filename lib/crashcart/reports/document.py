@@ -15,6 +15,7 @@ from crashcart.journal.recall import PastRun
 from crashcart.plan import PlannedStep, TargetPlan
 from crashcart.reports.hints import with_hints
 from crashcart.reports.tones import worst_first
+from crashcart.reports.whereabouts import Whereabouts
 from crashcart.results import EXIT_UNKNOWN, Mode, Outcome, StepResult, TargetResult, summarize
 from crashcart.secrets import MASK, encode_secret, is_secret_name
 
@@ -81,7 +82,7 @@ def run_document(
         parameters={name: _masked(name, value) for name, value in plan.parameters.items()},
         journal=JournalRef(str(journal_path), journal_hash),
     )
-    return _document(run, results)
+    return _document(run, list(map(Whereabouts(plan).located, results)))
 
 
 def refusal_document(

@@ -15,6 +15,7 @@ from crashcart.reports.banner import make_banner
 from crashcart.reports.closing import Closing, Notice, make_closing
 from crashcart.reports.commands import Commands
 from crashcart.reports.document import RunPart, replay
+from crashcart.reports.found import PLANNED, evidence_of, headline
 from crashcart.reports.html_axis import Axis, Moment, Tick, moments_of, span
 from crashcart.reports.html_story import Told, story_of
 from crashcart.reports.html_target import TargetRow, make_row
@@ -26,7 +27,7 @@ from crashcart.reports.undoing import owed_undos, standing_undos
 from crashcart.results import GOOD, Mode, Outcome, Phase, TargetResult, Verdict
 
 FEW = 3
-"""Up to so many targets that need attention are open from the start."""
+"""Up to so many targets that need attention are open from the start; of a run that only looked, so many in any case."""
 
 PRINTED_WHOLE = 50
 """Targets up to which paper shows every detail; of more, the details of those that need attention."""
@@ -141,6 +142,8 @@ def _shown(value: object) -> str:
             return "not set"
         case bool():
             return "yes" if value else "no"
+        case str() if "{{" in value:  # a default that was rendered anew for each target
+            return "default: each target's own"
         case _:
             return visible(str(value))
 
@@ -212,9 +215,10 @@ def _happened(past: PastRun, moments: Sequence[Moment], axis: Axis) -> _Lanes:
 def _groups(targets: Sequence[TargetResult], happened: _Lanes, *, by_verdict: bool) -> Iterator[Group]:
     """Yield the targets, those first that need attention most, together with those that came to the same."""
     ordered = sorted(targets, key=lambda target: urgency(target, by_verdict=by_verdict))
-    needy = sum(_needs_attention(target) for target in targets)
+    needy = [target.name for target in ordered if _needs_attention(target)]
+    opened = needy[:FEW] if by_verdict or len(needy) <= FEW else ()
     for word, alike in groupby(ordered, key=lambda target: _word(target, by_verdict=by_verdict)):
-        rows = tuple(_row(target, happened, open_=needy <= FEW and _needs_attention(target)) for target in alike)
+        rows = tuple(_row(target, happened, open_=target.name in opened) for target in alike)
         yield Group(word.value, VERDICT_TONES[word] if isinstance(word, Verdict) else OUTCOME_TONES[word], rows)
 
 
@@ -226,12 +230,22 @@ def _needs_attention(target: TargetResult) -> bool:
     return target.outcome not in FINE and target.outcome is not Outcome.SKIPPED
 
 
+def _found(target: TargetResult) -> str:
+    """Return what changed there last, or what is planned where all is well; what a run itself did is told elsewhere."""
+    if any(step.attempts for step in target.steps):
+        return ""
+    if _needs_attention(target):
+        return headline(target)
+    return next((visible(f"{name}: {line}") for name, line in evidence_of(target, PLANNED)), "")
+
+
 def _row(target: TargetResult, happened: _Lanes, *, open_: bool) -> TargetRow:
     return make_row(
         target,
         axis=happened.axis,
         bars=happened.bars.get(target.name, ()),
         story=happened.stories.get(target.name, ()),
+        found=_found(target),
         batch=happened.batches.get(target.name, 0),
         is_open=open_,
         needs_attention=_needs_attention(target),

@@ -58,7 +58,7 @@ class StepRow(msgspec.Struct, frozen=True):
 
 
 class TargetRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One target. ``batch`` is 0 where it was not acted on in one."""
+    """One target. ``batch`` is 0 where it was not acted on in one; ``found`` is what its line says beside the message."""
 
     name: str
     kind: str
@@ -67,6 +67,7 @@ class TargetRow(msgspec.Struct, frozen=True, kw_only=True):
     verdict: str
     message: str
     hint: str
+    found: str
     batch: int
     is_open: bool
     needs_attention: bool
@@ -81,6 +82,7 @@ def make_row(
     axis: Axis,
     bars: Sequence[Bar],
     story: Sequence[Told],
+    found: str,
     batch: int,
     is_open: bool,
     needs_attention: bool,
@@ -94,6 +96,7 @@ def make_row(
         verdict=target.verdict.value if target.verdict else "",
         message=visible(target.message),
         hint=visible(target.hint),
+        found=found,
         batch=batch,
         is_open=is_open,
         needs_attention=needs_attention,

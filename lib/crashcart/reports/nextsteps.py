@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 
 import msgspec
 
@@ -48,9 +48,9 @@ class Guide:
         self._undoable, self._owed = undoable, owed
 
     def steps(self, status: str) -> list[NextStep]:
-        """Return the commands that help now; looking at the whole run is always the last of them."""
+        """Return the commands that help now; looking at the whole run is the last of them, where there is room for it."""
         show = NextStep(self._commands.runs("show", self._started.run), "everything that was seen and done")
-        return [*islice(self._useful(status), MOST - 1), show]
+        return list(islice(chain(self._useful(status), [show]), MOST))
 
     def _useful(self, status: str) -> Iterator[NextStep]:
         """Yield what helps, the most useful first."""
@@ -62,9 +62,10 @@ class Guide:
         else:
             yield from self._applying()
             hinted = list(self._hinted())
-            yield from hinted[:1]
+            yield from hinted[: MOST - 1]
+            yield from self._looking_further()
+            yield from hinted[MOST - 1 :]
             yield from self._trying_again()
-            yield from hinted[1:]
         if self._undoable and not self._owed:
             yield undo
 
@@ -92,12 +93,32 @@ class Guide:
         """Return what ``--hosts`` should name to reach these targets: if too many, the run's own pattern."""
         return names if len(names) <= MOST_NAMES else (self._started.plan.pattern,)
 
+    def _looking_further(self) -> Iterator[NextStep]:
+        """Yield a look at those that this run never got to: more at a time, and longer."""
+        missed = self._missed
+        if missed:
+            some = len(missed) <= MOST_NAMES and len(missed) < len(self._results)
+            commands = self._commands.on(missed) if some else self._commands
+            yield NextStep(
+                commands.roomier(self._roomier), f"look at {counted(len(missed), 'target')} that there was no time for"
+            )
+
+    @property
+    def _roomier(self) -> str:
+        """The flags that give all of them a turn."""
+        return self._started.options.roomier(len(self._started.plan.targets))
+
+    @property
+    def _missed(self) -> list[str]:
+        """The targets that the run's time did not suffice for: their hint says with which flags it does."""
+        return [result.name for result in self._results if result.hint.startswith(self._roomier)]
+
     def _trying_again(self) -> Iterator[NextStep]:
         bad = [result for result in self._results if result.outcome in BAD]
         commands = self._commands.on([result.name for result in bad]) if self._may_narrow(bad) else self._commands
         looks_only = self._started.plan.read_only or self._started.options.mode is Mode.CHECK
         if looks_only and bad:
-            yield NextStep(commands.again, "look again")
+            yield from () if self._missed else (NextStep(commands.again, "look again"),)
         elif any(result.outcome is Outcome.UNKNOWN for result in bad):
             yield NextStep(commands.checking, "find out how they are now; this changes nothing")
         elif bad:

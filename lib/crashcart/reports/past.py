@@ -5,13 +5,14 @@ from __future__ import annotations
 from crashcart.events import Decided, EvidenceKept, Intended, LockLost, LockMissing, LockTakenOver
 from crashcart.journal.lines import Line
 from crashcart.journal.recall import PastRun
+from crashcart.reports.banner import mode_word
 from crashcart.reports.text import visible
 
 
 def run_text(past: PastRun) -> str:
     """Tell one run: what was asked, what was done and when, what came of each target."""
     first = past.started
-    about = f"{first.plan.playbook} ({first.options.mode.value}) on {visible(first.plan.pattern)} by {visible(first.actor)}"
+    about = f"{first.plan.playbook} ({mode_word(first)}) on {visible(first.plan.pattern)} by {visible(first.actor)}"
     told = [text for line in past.lines if (text := _tell(line))]
     ends = [f"  {visible(result.name)}: {result.outcome.value}: {visible(result.message)}" for result in past.results]
     status = past.finished.status if past.finished else f"unfinished; inv runs.resume {first.run} goes on with it"

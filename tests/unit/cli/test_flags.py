@@ -18,6 +18,11 @@ def test_defaults() -> None:
     assert request.rollout(Rollout(("1",), "10%")) == Rollout(("1",), "10%")
 
 
+def test_whether_the_forks_were_given_is_known() -> None:
+    assert not parse_request({"hosts": "lab"}, dry=False).forks_given
+    assert parse_request({"hosts": "lab", "forks": "32"}, dry=False).forks_given
+
+
 @pytest.mark.parametrize(("values", "dry"), [({"check": True}, False), ({}, True)])
 def test_check_mode(values: dict[str, Any], dry: bool) -> None:
     assert parse_request({"hosts": "lab", **values}, dry=dry).options.mode is Mode.CHECK

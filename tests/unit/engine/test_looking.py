@@ -95,6 +95,13 @@ def test_what_has_no_answer_when_time_is_up_is_unknown_and_not_skipped(world: Wo
     assert "deadline of 18 s" in result.message
 
 
+def test_what_was_never_looked_at_says_so_and_with_which_flags_it_would_be(world: World) -> None:
+    result = look(world, looking("healthy"), Options(forks=4, deadline=0))
+    assert (result.outcome, result.verdict, world.lamps["lamp"].asked) == (Outcome.UNKNOWN, Verdict.UNKNOWN, 0)
+    assert result.message.startswith("not looked at: ")
+    assert result.hint == "--forks 4 --deadline 1s gives each of them a turn"
+
+
 def test_a_look_that_stays_unknown_does_not_hide_the_others(world: World) -> None:
     result = look(world, looking("unknown", "healthy"))
     assert (outcomes(result), result.outcome, result.verdict) == (["unknown", "ok"], Outcome.UNKNOWN, Verdict.UNKNOWN)

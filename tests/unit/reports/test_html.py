@@ -24,7 +24,7 @@ from tests.unit.reports.pages import Parsed
 from tests.unit.reports.runs import result
 from tests.unit.reports.test_junit import HOSTILE, SAID, past
 
-SCENES = [timed.ok, timed.failed, timed.check, timed.triage, timed.killed, timed.resumed]
+SCENES = [timed.ok, timed.failed, timed.check, timed.triage, timed.outage, timed.killed, timed.resumed]
 ATTACK = (
     "</script></style></title><script>alert(1)</script><img src=x onerror=alert(1)>\"'><svg onload=alert(1)>&lt; {{ 7*7 }}"
 )

@@ -67,6 +67,13 @@ def test_a_run_is_readable_and_no_line_is_wider_than_the_terminal(width: int) ->
     assert max(map(len, text.splitlines())) <= width
 
 
+def test_how_to_see_all_stands_beside_the_journal_where_there_are_three_more_useful_commands() -> None:
+    hints = [result(name, Outcome.FAILED, hint=f"inv recover.{name} --hosts ...") for name in "abc"]
+    text = shown(whole(started("a", "b", "c"), hints))
+    end = ["", f"show    inv runs.show {RUN}", f"journal {JOURNAL}", f"sha256  {HASH}"]
+    assert text.splitlines()[-4:] == end
+
+
 def test_long_messages_are_cut_as_they_happen_and_whole_in_the_summary() -> None:
     text = shown(whole(started("c"), [ILL]))
     happened, summary = text.split("Needs attention")

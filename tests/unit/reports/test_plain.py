@@ -313,3 +313,12 @@ def test_a_thousand_targets_cost_little() -> None:
 def test_a_target_without_words_ends_in_no_colon() -> None:
     text = plain(whole(started("a", "b"), [result("a", Outcome.SKIPPED), WELL]))
     assert lines(text, "skipped") == ["skipped      a", "skipped      a"]
+
+
+def test_how_to_see_all_is_told_where_there_are_three_more_useful_commands() -> None:
+    hints = [result(name, Outcome.FAILED, hint=f"inv recover.{name} --hosts ...") for name in "abc"]
+    text = plain(whole(started("a", "b", "c"), hints))
+    assert [line.split("  #")[0] for line in lines(text, "next")] == [
+        f"next         inv recover.{name} --hosts {name}" for name in "abc"
+    ]
+    assert lines(text, "show") == [f"show         inv runs.show {RUN}"]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from crashcart.events import RunFinished, RunStarted
 from crashcart.plan import Options, Plan
-from crashcart.reports.closing import make_closing
+from crashcart.reports.closing import MOST_NOTICES, Closing, make_closing
 from crashcart.reports.commands import Commands
 from crashcart.reports.tones import worst_first
 from crashcart.results import Evidence, Outcome, Phase, StepResult, TargetResult, Verdict, summarize
 
 PLAN = Plan("check.all", "Look", "web", (), read_only=True)
+
+CHANGED, ERROR, PLANNED = "changed lately", "error", "planned"
 
 
 def seen(name: str, *steps: tuple[Outcome, str, Verdict]) -> TargetResult:
@@ -18,6 +20,72 @@ def seen(name: str, *steps: tuple[Outcome, str, Verdict]) -> TargetResult:
         for place, (outcome, message, verdict) in enumerate(steps)
     ]
     return TargetResult.of(name, "linux", results)
+
+
+def ill(name: str, *evidence: tuple[str, str], also: str = "", why: str = "stopped") -> TargetResult:
+    """A target that is down, each piece of evidence found by a step of its own."""
+    steps = [
+        StepResult(f"s{place}", "x.assess", Phase.STEP, Outcome.OK, evidence=(Evidence(kind, lines=(line,)),))
+        for place, (kind, line) in enumerate(evidence)
+    ]
+    bad = [StepResult("bad", "x.assess", Phase.STEP, Outcome.FAILED, f"{name} is {why}", verdict=Verdict.DOWN)]
+    bad += [StepResult("also", "x.assess", Phase.STEP, Outcome.FAILED, also, verdict=Verdict.DEGRADED)] if also else []
+    return TargetResult.of(name, "linux", [*steps, *bad])
+
+
+def healthy(name: str, kind: str, line: str) -> TargetResult:
+    kept = (Evidence(kind, lines=(line,)),)
+    return TargetResult.of(
+        name, "x", [StepResult("s", "x.y", Phase.STEP, Outcome.OK, "well", verdict=Verdict.HEALTHY, evidence=kept)]
+    )
+
+
+def closing_of(results: list[TargetResult]) -> Closing:
+    ended = RunFinished("failed", 1, "", summarize(results), 1.0)
+    return make_closing(RunStarted("r1", "me", PLAN, Options(), "1"), results, ended, Commands(["inv", "check.all"]))
+
+
+def test_of_many_bad_targets_each_tells_what_changed_last_or_else_its_top_error() -> None:
+    results = [
+        ill("web1", (CHANGED, "10:41:07 UTC nginx was upgraded"), (CHANGED, "10:45:00 UTC deployed by ann")),
+        ill("web2", (CHANGED, "00:05:00 UTC /etc/a"), (CHANGED, "2030-01-01 23:59:59 UTC /etc/b"), (ERROR, "9 x oops")),
+        ill("web3", (ERROR, "9 x cannot write"), also="/health 503"),
+        ill("web4"),
+        ill("db1", (PLANNED, "pending maintenance: system-update")),
+    ]
+    details = {notice.subject: notice.details for notice in closing_of(results).notices}
+    assert details == {
+        "web1 (down)": (f"{CHANGED}: 10:45:00 UTC deployed by ann",),
+        "web2 (down)": (f"{CHANGED}: 00:05:00 UTC /etc/a",),
+        "web3 (down)": (f"{ERROR}: 9 x cannot write", "also: /health 503"),
+        "web4 (down)": (),
+        "db1 (down)": (f"{PLANNED}: pending maintenance: system-update",),
+    }
+
+
+def test_targets_that_are_told_together_tell_how_many_of_them_had_the_same_change() -> None:
+    results = [ill(f"web{n}", (CHANGED, f"10:41:{n:02} UTC deployed by ann")) for n in range(40)]
+    results += [ill(f"web{n}", (ERROR, "9 x cannot write")) for n in range(40, 50)]
+    (notice,) = closing_of(results).notices
+    assert notice.details == (f"40 of 50: {CHANGED}: ... UTC deployed by ann", f"10 of 50: {ERROR}: 9 x cannot write")
+
+
+def test_hundreds_of_bad_targets_stay_bounded() -> None:
+    kinds = [chr(ord("a") + n % 26) * (1 + n // 26) for n in range(500)]
+    results = [ill(f"w{kind}", (CHANGED, f"10:41:07 UTC {kind}"), also=f"no {kind}", why=kind) for kind in kinds]
+    notices = closing_of(results).notices
+    assert len(notices) == MOST_NOTICES + 1
+    assert {len(notice.details) for notice in notices[:-1]} == {2}
+    assert notices[-1].subject == f"{500 - MOST_NOTICES} more targets"
+
+
+def test_what_is_planned_is_told_of_healthy_targets_and_of_those_alike_together() -> None:
+    results = [healthy(f"db{n}", PLANNED, "pending maintenance: system-update") for n in (1, 2)]
+    results += [healthy("db3", PLANNED, "pending changes: storage"), healthy("db4", CHANGED, "10:41:07 UTC it restarted")]
+    assert [(notice.word, notice.sentence) for notice in closing_of(results).notices] == [
+        (PLANNED, "2 targets (db1, db2) (healthy): pending maintenance: system-update"),
+        (PLANNED, "db3 (healthy): pending changes: storage"),
+    ]
 
 
 def test_worst_first_with_fact_command_and_the_other_facts() -> None:

@@ -231,6 +231,23 @@ def triage() -> PastRun:
     return tape.end(5.2)
 
 
+def outage() -> PastRun:
+    """A read-only check that finds more bad targets than are told at length, and maintenance that waits on a healthy one."""
+    names = [f"web{number}" for number in range(1, 6)]
+    tape = Tape([*names, "db1"], read_only=True)
+    for name in names:
+        changed = Evidence("changed lately", lines=(f"02:40:5{name[-1]} UTC package upgrade nginx:amd64 1.24.0-1 1.26.0-2",))
+        up = outcome(RESTART, Outcome.OK, "up 3 d", 0.3, verdict=Verdict.HEALTHY, evidence=(changed,))
+        why = f"failed (exit-code) since 02:41:0{name[-1]}"
+        hint = "inv recover.service-restart --unit api.service --hosts ..."
+        bad = tape.step(0.9, name, outcome(HEALTHY, Outcome.FAILED, why, 0.3, verdict=Verdict.DOWN, hint=hint))
+        tape.target(0.9, name, tape.step(0.6, name, up), bad)
+    planned = (Evidence("planned", lines=("pending maintenance: system-update",)),)
+    calm = tape.step(1.1, "db1", outcome(RESTART, Outcome.OK, "available", 0.9, verdict=Verdict.HEALTHY, evidence=planned))
+    tape.target(1.1, "db1", calm)
+    return tape.end(1.2)
+
+
 def killed() -> PastRun:
     """The controller died while an act was under way."""
     tape = Tape(["web1", "web2", "web3"], reason="api is down")
