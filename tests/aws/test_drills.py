@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from crashcart.drills.stamps import read_stamps
 from crashcart.lab.aws.account import HOSTS_GROUP, RESOURCES
 from crashcart.lab.aws.compute_seed import LabInstance
 from crashcart.lab.aws.whereabouts import find, publish
@@ -21,6 +23,9 @@ CLOUD = [
     *("drill.asg-restore", "drill.asg-scale", "drill.elasticache-failover", "drill.elasticache-reboot"),
     *("drill.rds-failover", "drill.target-deregister", "drill.target-register"),
 ]
+
+UNDONE = {"drill.asg-scale": ["clean"], "drill.target-deregister": ["maintenance"], "drill.target-register": ["clean"]}
+"""The faults whose recovery is taken back in the end."""
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +76,29 @@ def test_every_fault_is_passed(commands: Commands, drill: str) -> None:
     changed = [variant for variant in variants.values() if variant["recovered_s"] is not None]
     assert changed
     assert {variant["second_run_changes"] for variant in changed} == {0}
+    assert [name for name, variant in variants.items() if variant["undo"] == "verified"] == UNDONE.get(drill, [])
+    assert list(read_stamps(commands.folder / "state")) == [f"recover.{drill.removeprefix('drill.')}"]
+
+
+def test_a_lab_that_was_used_before_is_begun_anew(commands: Commands) -> None:
+    """A failover of a moment ago, a raised group and a fault on the way would each spoil a drill."""
+    used = commands("recover.rds-failover", "--hosts", "lab-aurora", "--force", "--yes", "--settle", "1s")
+    raised = commands("recover.asg-scale", "--hosts", "lab-asg", "--at-least", "4", "--yes", "--settle", "1s")
+    assert (used.code, raised.code) == (0, 0), used.all + raised.all
+    commands.emulator.fault("aws.throttle", action="FailoverDBCluster", times=50)
+    commands.emulator.fault("aws.throttle", action="SetDesiredCapacity", times=50)
+    for drill, target in (("drill.rds-failover", "lab-aurora"), ("drill.asg-scale", "lab-asg")):
+        said = commands(drill, "--hosts", target, "--yes", "--variant", "clean")
+        assert said.code == 0, said.all
+    assert commands.emulator.faults()["armed"] == []
+
+
+def test_a_part_of_a_drill_is_on_the_page_and_earns_no_stamp(commands: Commands) -> None:
+    said = commands("drill.target-register", "--hosts", "lab-hosts", "--yes", "--variant", "stopped,clean")
+    assert said.code == 0, said.all
+    badge = (commands.folder / "state/drills/badge.svg").read_text()
+    assert re.search(r"drills: 2 of (\d+) passed, \d+ never rehearsed", badge)
+    assert read_stamps(commands.folder / "state") == {}
 
 
 def test_these_are_the_drills_without_hosts() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -38,4 +39,19 @@ def test_interrupted_it_puts_back_what_it_broke(runs: Runs, hosts: dict[str, Hos
     drill.communicate(timeout=60)
     assert drill.returncode == 130
     assert host.health() == "ok 200"
+    assert runs("drill.restore")[1]["restored"] == []
+
+
+def test_all_drills_interrupted_in_the_second_fault_stamp_nothing(runs: Runs, lab: Lab) -> None:
+    every = runs.start("drill.all", "--hosts", "lab", "--yes")
+    assert eventually(lambda: list(runs.state.glob("drills/underway/*-ambiguous.json")), within=120)
+    every.terminate()
+    told, _ = every.communicate(timeout=60)
+    assert every.returncode == 130
+    (kept,) = runs.state.glob("drills/*.json")
+    assert [fault["variant"] for fault in json.loads(kept.read_text())["variants"]] == ["clean"]
+    assert re.search(r"1 of (\d+) faults passed, \d+ not rehearsed", told), told
+    assert not (runs.state / "stamps.json").exists()
+    assert "1 of " in (badge := (runs.state / "drills/badge.svg").read_text())
+    assert "never rehearsed" in badge
     assert runs("drill.restore")[1]["restored"] == []

@@ -10,8 +10,8 @@ from crashcart.cli.drilling import Say, notes_of, rehearse
 from crashcart.cli.ending import write_document
 from crashcart.cli.flags import Request, parse_request
 from crashcart.cli.house import House
-from crashcart.cli.stamping import stamp
-from crashcart.drills.score import DrillScore, store, table, target_results
+from crashcart.cli.scoring import drills_folder, keep_score
+from crashcart.drills.score import DrillScore, table, target_results
 from crashcart.errors import BadInput, Refused, nearest
 from crashcart.playbooks.schema import Drill
 from crashcart.reports.document import RunPart, drill_document
@@ -29,13 +29,11 @@ def run_drill(house: House, drill: Drill, values: Mapping[str, Any], *, dry: boo
     check_nothing_left(house)
     say = say_to(sys.stderr if request.json else sys.stdout)
     score, interrupted = rehearse(house, drill, names, request, say)
-    return _report(house, drill, score, request, interrupted=interrupted)
+    return _report(house, score, request, interrupted=interrupted)
 
 
-def _report(house: House, drill: Drill, score: DrillScore, request: Request, *, interrupted: bool) -> int:
-    path = store(score, house.runs.parent / "drills")
-    if {one.variant for one in score.variants} == set(drill.variants):
-        stamp(house, score)
+def _report(house: House, score: DrillScore, request: Request, *, interrupted: bool) -> int:
+    path = keep_score(house, score)
     code = EXIT_INTERRUPTED if interrupted else EXIT_OK if score.passed else EXIT_FAILED
     if request.json:
         status = "interrupted" if interrupted else "ok" if score.passed else "failed"
@@ -58,7 +56,7 @@ def _report(house: House, drill: Drill, score: DrillScore, request: Request, *, 
     for variant in score.variants:
         for problem in variant.problems:
             print(f"{variant.variant}: {problem}")
-    print(f"score kept in {path}")
+    print(f"score kept in {path}; all of them: {drills_folder(house) / 'drills.html'}")
     return code
 
 

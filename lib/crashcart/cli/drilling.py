@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from importlib.metadata import version
 
 from msgspec.structs import replace
 
-from crashcart.cli.execution import Execution, check_targets
+from crashcart.cli.execution import Execution, check_targets, consent_to
 from crashcart.cli.flags import Request
 from crashcart.cli.house import House
 from crashcart.cli.lab import DEFAULT_COUNT, progress
-from crashcart.cli.undo import settle
+from crashcart.cli.performance import Ended, Performance
+from crashcart.cli.performance import Stage as Performed
+from crashcart.cli.revealing import reveal
+from crashcart.cli.undo import plan_undo, settle
 from crashcart.drills.cloud import CloudStage, check_emulated
-from crashcart.drills.rehearsal import Interrupted, PlaybookRun, Rehearsal, RunPlaybook, check_drillable
+from crashcart.drills.rehearsal import Interrupted, PlaybookRun, Rehearsal, RunPlaybook, TakeBack, check_drillable
 from crashcart.drills.score import DrillScore, VariantScore
 from crashcart.drills.stage import HostStage, Stage
 from crashcart.drills.underway import Notes, Underway
 from crashcart.errors import BadInput, Refused
 from crashcart.journal.claims import target_key
+from crashcart.journal.folder import find_run
+from crashcart.journal.recall import PastRun
 from crashcart.lab.inventory import AWS_GROUP
 from crashcart.lab.lab import Lab
 from crashcart.playbooks.render import Renderer
 from crashcart.playbooks.schema import Drill, VariantSpec
 from crashcart.results import Mode
+from crashcart.safety.consent import needed_consent
 from crashcart.targets import Selection, Target
 from crashcart.transports.connect import HOST, TargetConnector
 from crashcart.values import Duration
@@ -45,15 +53,26 @@ def rehearse(house: House, drill: Drill, names: Sequence[str], request: Request,
     started, scores = house.clock.now(), list[VariantScore]()
     interrupted = False
     try:
-        for name, targets in cast.items():
-            scores.append(drilling.rehearse(name, targets, say))
-            if not scores[-1].restored:
-                break  # nothing is broken on top of what could not be put back
+        with _ended_by_sigterm():
+            for name, targets in cast.items():
+                scores.append(drilling.rehearse(name, targets, say))
+                if not scores[-1].restored:
+                    break  # nothing is broken on top of what could not be put back
     except (Interrupted, KeyboardInterrupt):
         interrupted = True
     finally:
         drilling.close()
     return drilling.score(started, everyone, scores), interrupted
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM end a drill as Ctrl-C does, also between two runs: what is broken is put back."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 class Drilling:
@@ -69,6 +88,10 @@ class Drilling:
     def _on_hosts(self) -> bool:
         return self._kinds == (HOST,)
 
+    @property
+    def _in_lab(self) -> bool:
+        return not self._on_hosts or all("lab" in target.groups for target in self._targets)
+
     def cast(self, spec: VariantSpec) -> tuple[Target, ...]:
         """Return the targets of a variant. Raises ``Refused`` where there are none."""
         found = tuple(target for target in self._targets if spec.target in {"", target.name})
@@ -80,9 +103,12 @@ class Drilling:
         """Rehearse one variant. Raises ``Interrupted``."""
         run = _runner(self._house, self._request, targets)
         names = tuple(target.name for target in targets)
-        underway = Underway(self._drill.name, name, names, self._house.clock.now(), self._request.inventory)
+        began = self._house.clock.now()
+        underway = Underway(self._drill.name, name, names, began, self._request.inventory, in_lab=self._in_lab)
         with notes_of(self._house).noted(underway) as note:
-            rehearsal = Rehearsal(self._drill, run=run, clock=self._house.clock, say=say)
+            back = _taker_back(self._house, self._request, self._connect)
+            rehearsal = Rehearsal(self._drill, run=run, take_back=back, clock=self._house.clock, say=say)
+            self._forget(targets)
             try:
                 score = rehearsal.rehearse(name, stage_of(targets, self._connect))
             finally:
@@ -90,6 +116,12 @@ class Drilling:
                     note.keep()
                 self._settle(targets, rehearsal)
         return score
+
+    def _forget(self, targets: Sequence[Target]) -> None:
+        """An account is begun anew for each variant, so that what earlier runs owe it is nothing any more."""
+        for target in () if self._on_hosts else targets:
+            for undo in self._house.marks.owed(target_key(target), target.name):
+                self._house.marks.drop(target_key(target), undo.run)
 
     def _settle(self, targets: Sequence[Target], rehearsal: Rehearsal) -> None:
         """Take back what the rehearsal's runs owe, which is possible now; an account that was begun anew is owed nothing."""
@@ -102,9 +134,8 @@ class Drilling:
 
     def score(self, started: datetime, names: tuple[str, ...], scores: Sequence[VariantScore]) -> DrillScore:
         """Put the variants' scores together."""
-        in_lab = not self._on_hosts or all("lab" in target.groups for target in self._targets)
         found, who = tuple(scores), self._drill
-        return DrillScore(who.name, who.playbook, started, names, found, version("crashcart"), in_lab=in_lab)
+        return DrillScore(who.name, who.playbook, started, names, found, version("crashcart"), in_lab=self._in_lab)
 
     def close(self) -> None:
         """End the connections."""
@@ -146,11 +177,27 @@ def _runner(house: House, request: Request, targets: Sequence[Target]) -> RunPla
         deadline = float(Duration.parse(spec.deadline)) if spec.deadline else request.options.deadline
         asked = replace(quiet, options=replace(request.options, mode=mode, deadline=deadline, yes=True))
         params = render(spec.params, targets[0].variables)
-        ended = Execution(house, asked, quiet=True).run(house.library.playbook(name), params)
-        verdicts = ended.verdicts
-        return PlaybookRun(ended.run, verdicts.results, verdicts.duration_s, verdicts.status == "interrupted")
+        return _came_to(Execution(house, asked, quiet=True).run(house.library.playbook(name), params))
 
     return run
+
+
+def _taker_back(house: House, request: Request, connect: TargetConnector) -> TakeBack:
+    """Return what takes a run back, quietly, as ``runs.undo`` does."""
+    options = replace(request.options, mode=Mode.APPLY, yes=True)
+
+    def take_back(run: str) -> PlaybookRun:
+        plan = reveal(house, plan_undo(PastRun.read(find_run(house.runs, run))))
+        needed = needed_consent(plan)
+        performance = Performance(house, Performed(quiet=True), connect)
+        return _came_to(performance.begin(plan, options, lambda ready: consent_to(ready, needed, options, house)))
+
+    return take_back
+
+
+def _came_to(ended: Ended) -> PlaybookRun:
+    verdicts = ended.verdicts
+    return PlaybookRun(ended.run, verdicts.results, verdicts.duration_s, verdicts.status == "interrupted")
 
 
 def select(house: House, request: Request, *, lab: str) -> Selection:

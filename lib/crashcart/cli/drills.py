@@ -12,7 +12,7 @@ from crashcart.cli.ending import ended
 from crashcart.cli.flags import COMMON, INVENTORY, OUTPUT, Flag, parse_request, wants_json
 from crashcart.cli.house import House, to_json
 from crashcart.cli.tasks import make_task
-from crashcart.errors import BadInput, CrashcartError
+from crashcart.errors import BadInput, CrashcartError, LabError, Refused
 
 _LEFT_OUT = {"check", "plan", "approved", "report", "diff"}
 _STAMP = Flag("stamp", "keep the stamps beside the playbooks too, to be committed with them", switch=True)
@@ -27,7 +27,9 @@ def drill_tasks(house: House) -> list[Task[Any]]:
         ended(lambda: _all(house, values), as_json=values.get("output") == "json")
 
     def schedule(context: Context, values: dict[str, Any]) -> None:
-        ended(lambda: _schedule(house))
+        from crashcart.cli.drillschedule import print_schedule
+
+        ended(lambda: print_schedule(house.checkout))
 
     def restore(context: Context, values: dict[str, Any]) -> None:
         ended(lambda: _restore(house, values), as_json=values.get("output") == "json")
@@ -42,27 +44,22 @@ def drill_tasks(house: House) -> list[Task[Any]]:
 def _all(house: House, values: dict[str, Any]) -> int:
     from crashcart.cli.drill import check_nothing_left, say_to
     from crashcart.cli.drilling import rehearse
+    from crashcart.cli.scoring import all_drills, keep_score
     from crashcart.drills.score import DrillScore
 
+    stamps = _stamp_folder(house) if values["stamp"] else None
     check_nothing_left(house)
     request = parse_request(values, dry=False)
     say = say_to(sys.stderr if request.json else sys.stdout)
     scores: list[DrillScore] = []
     interrupted = False
-    for drill in _drills(house):
+    for drill in all_drills(house):
         score, interrupted = rehearse(house, drill, list(drill.variants), request, say)
         scores.append(score)
-        _keep(house, score, _stamp_folder(house) if values["stamp"] else None)
+        keep_score(house, score, stamps)
         if interrupted or not all(variant.restored for variant in score.variants):
             break
     return _tell(house, scores, as_json=request.json, interrupted=interrupted)
-
-
-def _drills(house: House) -> list[Any]:
-    from crashcart.playbooks.schema import Drill
-
-    found = [house.library.get(name) for name in house.library.entries if name.startswith("drill.")]
-    return [drill for drill in found if isinstance(drill, Drill)]
 
 
 def _stamp_folder(house: House) -> Path:
@@ -71,27 +68,14 @@ def _stamp_folder(house: House) -> Path:
     return house.checkout / "playbooks"
 
 
-def _keep(house: House, score: Any, folder: Path | None) -> None:
-    from crashcart.cli.stamping import stamp
-    from crashcart.drills.score import store
-
-    store(score, house.runs.parent / "drills")
-    stamp(house, score)
-    if folder:
-        stamp(house, score, folder)
-
-
 def _tell(house: House, scores: list[Any], *, as_json: bool, interrupted: bool) -> int:
-    """Show the scores together, and write the pages."""
+    """Show the scores together, and what was not rehearsed."""
+    from crashcart.cli.scoring import declared_faults, drills_folder
     from crashcart.drills.score import overview
-    from crashcart.reports.drill_scores import read_history
-    from crashcart.reports.html_scores import write_scores
     from crashcart.reports.text import columns
     from crashcart.results import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK
 
-    folder = house.runs.parent / "drills"
-    for unwritten in write_scores(folder, read_history(folder), house.clock.now()):
-        print(unwritten, file=sys.stderr)
+    folder, declared = drills_folder(house), len(declared_faults(house))
     passed = bool(scores) and all(score.passed for score in scores)
     code = EXIT_INTERRUPTED if interrupted else EXIT_OK if passed else EXIT_FAILED
     if as_json:
@@ -103,15 +87,10 @@ def _tell(house: House, scores: list[Any], *, as_json: bool, interrupted: bool) 
             for problem in variant.problems:
                 print(f"{score.drill} {variant.variant}: {problem}")
     variants = [variant for score in scores for variant in score.variants]
-    print(f"\n{sum(variant.passed for variant in variants)} of {len(variants)} faults passed")
+    missing = f", {declared - len(variants)} not rehearsed" if len(variants) < declared else ""
+    print(f"\n{sum(variant.passed for variant in variants)} of {declared} faults passed{missing}")
     print(f"their history: {folder / 'drills.html'}")
     return code
-
-
-def _schedule(house: House) -> int:
-    where = house.checkout or Path.cwd()
-    print(_SCHEDULE.format(where=where))
-    return 0
 
 
 def _restore(house: House, values: dict[str, Any]) -> int:
@@ -150,7 +129,7 @@ def _restore_variant(house: House, values: dict[str, Any], underway: Any) -> Non
     drill = house.library.get(underway.drill)
     if not isinstance(drill, Drill) or underway.variant not in drill.variants:
         raise BadInput(f"{underway.drill} has no variant {underway.variant!r} any more", hint="inv lab.reset")
-    selection = house.select(values.get("inventory") or underway.inventory, ",".join(underway.targets))
+    selection = _selected(house, values, underway)
     connect = TargetConnector(accept_new_host_keys=bool(values.get("accept_new_host_keys")))
     try:
         stage_of(selection.targets, connect).restore(drill.variants[underway.variant])
@@ -158,29 +137,26 @@ def _restore_variant(house: House, values: dict[str, Any], underway: Any) -> Non
         connect.close()
 
 
+def _selected(house: House, values: dict[str, Any], underway: Any) -> Any:
+    """Select the targets of a drill that was cut off. Raises ``LabError`` while the lab that they belong to is not there."""
+    from crashcart.lab.aws.account import RESOURCES
+    from crashcart.lab.lab import Lab
+
+    try:
+        return house.select(values.get("inventory") or underway.inventory, ",".join(underway.targets))
+    except (BadInput, Refused):
+        status = Lab.open().status() if underway.in_lab else None
+        if status is None:
+            raise
+        there = {host.name for host in status.hosts} | {
+            name for names in RESOURCES.values() if status.aws.running for name in names
+        }
+        if gone := [name for name in underway.targets if name not in there]:
+            what = f"of lab {status.name!r}, {', '.join(gone)} is gone" if status.hosts else f"lab {status.name!r} is down"
+            raise LabError(what, hint="inv lab.up first, then inv drill.restore") from None
+        raise
+
+
 def _line(one: dict[str, Any]) -> str:
     what = f"{one['drill']} ({one['variant']}) on {', '.join(one['targets'])}"
     return f"NOT RESTORED  {what}: {one['problem']}" if one["problem"] else f"restored      {what}"
-
-
-_SCHEDULE = """\
-# crontab: every Monday at 6; cron mails what it prints, and the exit code says whether every fault was passed
-0 6 * * 1  cd {where} && inv drill.all --hosts lab --yes
-
-# GitHub Actions: .github/workflows/drills.yml
-name: drills
-on:
-  schedule: [{{cron: "0 6 * * 1"}}]
-  workflow_dispatch:
-jobs:
-  drills:
-    runs-on: ubuntu-latest
-    timeout-minutes: 30
-    steps:
-      - uses: actions/checkout@v4
-      - run: python3 -m venv .venv && .venv/bin/pip install -e '.[lab]'
-      - run: .venv/bin/inv drill.all --hosts lab --yes
-        env: {{CRASHCART_STATE: state}}
-      - uses: actions/upload-artifact@v4
-        if: always()
-        with: {{name: drills, path: state/drills}}"""

@@ -1,4 +1,4 @@
-"""The stamps of drills: set after a drill in which every fault was passed, and missed in the banner of a run."""
+"""The stamps of drills: set when every declared fault of one was passed, and missed in the banner of a run."""
 
 from __future__ import annotations
 
@@ -7,14 +7,24 @@ from pathlib import Path
 from crashcart.cli.house import House
 from crashcart.drills.score import DrillScore
 from crashcart.drills.stamps import Stamp, digest_of, newest, read_stamps, set_stamp, warning
+from crashcart.playbooks.schema import Drill
 
 
 def stamp(house: House, score: DrillScore, folder: Path | None = None) -> None:
-    """Set the stamp of a drill's playbook, if it was passed; in the state folder unless another one is given."""
-    if score.passed:
+    """Set the stamp of a drill's playbook, in the state folder unless another one is given.
+
+    Only a drill that rehearsed every fault that it declares, and passed all of them, earns one: no part of it does, and none
+    that was interrupted.
+    """
+    if score.passed and _is_whole(house, score):
         digest = digest_of(house.library.entries[score.playbook].file)
         made = Stamp(score.started, score.version, "lab" if score.in_lab else "live", digest)
         set_stamp(folder or house.runs.parent, score.playbook, made)
+
+
+def _is_whole(house: House, score: DrillScore) -> bool:
+    drill = house.library.get(score.drill)
+    return isinstance(drill, Drill) and {each.variant for each in score.variants} == set(drill.variants)
 
 
 def stamp_note(house: House, playbook: str) -> str:

@@ -38,6 +38,10 @@ class CloudStage:
             )
         return "; ".join((SCENES[spec.fault], *map(_told, spec.aws)))
 
+    def prepare(self) -> None:
+        """Begin the account anew: a failover of a minute ago, a raised group or a fault on the way would spoil the drill."""
+        self._emulator.reset()
+
     def inject(self, spec: VariantSpec) -> None:
         """Set the scene up around every target."""
         for target in self._targets:

@@ -1,4 +1,7 @@
-"""A rehearsal: steady state, a fault, the check notices it, the playbook recovers, steady state, a second run is a no-op."""
+"""A rehearsal: steady state, a fault, the check notices it, the playbook recovers, steady state, a second run is a no-op.
+
+A variant with ``undo`` takes the recovery back in the end.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from crashcart.drills.score import VariantScore
 from crashcart.drills.stage import Stage
 from crashcart.errors import CrashcartError, Refused
 from crashcart.playbooks.schema import Drill, VariantSpec
-from crashcart.results import GOOD, Mode, Outcome, Phase, TargetResult, Verdict
+from crashcart.results import GOOD, Change, Mode, Outcome, Phase, TargetResult, Verdict
 from crashcart.targets import Selection
 
 NOTICE_WITHIN = 60.0
@@ -31,6 +34,12 @@ class PlaybookRun(msgspec.Struct, frozen=True):
 
 RunPlaybook = Callable[[str, VariantSpec, Mode], PlaybookRun]
 """Runs a playbook over the variant's targets, with the variant's parameters and time."""
+
+TakeBack = Callable[[str], PlaybookRun]
+"""Takes back what a run did, by its id."""
+
+Wished = tuple[tuple[str, str, tuple[Change, ...]], ...]
+"""What check mode would change, by target and step, and so how that is now."""
 
 
 class Stop(CrashcartError):
@@ -61,9 +70,11 @@ class Rehearsal:
     the playbook's runs so far.
     """
 
-    def __init__(self, drill: Drill, *, run: RunPlaybook, clock: Clock, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, drill: Drill, *, run: RunPlaybook, take_back: TakeBack, clock: Clock, say: Callable[[str], None]
+    ) -> None:
         self._drill = drill
-        self._run, self._clock, self._say = run, clock, say
+        self._run, self._back, self._clock, self._say = run, take_back, clock, say
         self.restored = True
         self.runs: list[str] = []
 
@@ -82,18 +93,21 @@ class Rehearsal:
         return report.score(restored=self.restored)
 
     def _variant(self, spec: VariantSpec, stage: Stage, report: _Report) -> None:
+        stage.prepare()
         self._demand(self._is_healthy(spec, report), "steady state: the check is not healthy before the fault")
         stage.inject(spec)
         before = stage.canary() if self._drill.collateral else []
         self._notice(spec, report)
-        self._only_look(spec, stage, report)
+        wished = self._only_look(spec, stage, report)
         stage.hinder(spec)
-        self._recover(spec, stage, report)
+        done = self._recover(spec, stage, report)
         self._compare(before, stage, report)
         if spec.expect == Outcome.CHANGED:
             again = self._is_healthy(spec, report)
             self._demand(again, "steady state: the check is not healthy after the recovery")
             self._second_run(spec, stage, report)
+        if spec.undo:
+            self._take_back(done, wished, spec, stage, report)
 
     def _is_healthy(self, spec: VariantSpec, report: _Report) -> bool:
         return all(result.verdict is Verdict.HEALTHY for result in self._check(spec, report))
@@ -112,15 +126,21 @@ class Rehearsal:
             report.detected_s = round(self._clock.monotonic() - began, 1)
             self._say(f"  noticed by {spec.check.playbook} in {report.detected_s} s: {report.before}")
 
-    def _only_look(self, spec: VariantSpec, stage: Stage, report: _Report) -> None:
-        """Where writes are counted, see that check mode sends none. It would wait for what is under way, and so end it."""
-        if stage.writes() is None or spec.expect != Outcome.CHANGED:
-            return
-        self._playbook(self._drill.playbook, spec, report, mode=Mode.CHECK)
+    def _only_look(self, spec: VariantSpec, stage: Stage, report: _Report) -> Wished:
+        """Return what check mode would change; where writes are counted, see that it sends none.
+
+        It is left out where it would wait for what is under way, and so end it, and where nothing is to be learned from it.
+        """
+        if spec.expect != Outcome.CHANGED or (stage.writes() is None and not spec.undo):
+            return ()
+        run = self._playbook(self._drill.playbook, spec, report, mode=Mode.CHECK)
         if sent := stage.writes():
             report.problems.append(f"check mode sent {sent} requests that change something")
+        return tuple(
+            (result.name, step.name, step.changes) for result in run.results for step in result.steps if step.changes
+        )
 
-    def _recover(self, spec: VariantSpec, stage: Stage, report: _Report) -> None:
+    def _recover(self, spec: VariantSpec, stage: Stage, report: _Report) -> PlaybookRun:
         run = self._playbook(self._drill.playbook, spec, report)
         report.writes = stage.writes()
         report.undo = _undone(run.results)
@@ -132,6 +152,7 @@ class Rehearsal:
             raise Stop(f"expected {spec.expect} {spec.message!r}, got {told}")
         report.recovered_s = run.duration_s if spec.expect == Outcome.CHANGED else None
         self._say(f"  {self._drill.playbook}: {spec.expect} as expected, in {run.duration_s:.1f} s")
+        return run
 
     def _compare(self, before: list[bytes], stage: Stage, report: _Report) -> None:
         """Compare what no recovery may touch, byte for byte, where the drill has such a thing."""
@@ -151,6 +172,20 @@ class Rehearsal:
             report.problems.append(f"the second run sent {sent} requests that change something")
         self._say(f"  second run: {report.second_run_changes} changes")
 
+    def _take_back(self, done: PlaybookRun, wished: Wished, spec: VariantSpec, stage: Stage, report: _Report) -> None:
+        """Take the recovery back, and see that all it changed is as it was: check mode would change just the same again."""
+        report.undo = "FAILED"
+        self._demand(bool(wished), "undo: check mode named no change before the recovery, so that none can be compared")
+        run = self._noted(self._back(done.run), report)
+        wrong = [result for result in run.results if result.outcome is not Outcome.CHANGED]
+        told = "; ".join(f"{result.name} {result.outcome.value}: {result.message}" for result in wrong[:3])
+        self._demand(bool(run.results) and not wrong, f"undo: expected changed, got {told or 'nothing'}")
+        stage.writes()
+        now = self._only_look(spec, stage, report)
+        self._demand(now == wished, f"undo: not as it was before the recovery: {_differing(wished, now)}")
+        report.undo = "verified"
+        self._say(f"  undo: taken back in {run.duration_s:.1f} s, and as before")
+
     def _check(self, spec: VariantSpec, report: _Report) -> Sequence[TargetResult]:
         check = msgspec.structs.replace(spec, params=spec.check.params, deadline="")
         return self._playbook(spec.check.playbook, check, report, keep=False).results
@@ -158,7 +193,9 @@ class Rehearsal:
     def _playbook(
         self, name: str, spec: VariantSpec, report: _Report, *, keep: bool = True, mode: Mode = Mode.APPLY
     ) -> PlaybookRun:
-        run = self._run(name, spec, mode)
+        return self._noted(self._run(name, spec, mode), report, keep=keep)
+
+    def _noted(self, run: PlaybookRun, report: _Report, *, keep: bool = True) -> PlaybookRun:
         if keep:
             self.runs.append(run.run)
             report.runs.append(run.run)
@@ -191,6 +228,16 @@ def _undone(results: Sequence[TargetResult]) -> str:
     if not steps:
         return ""
     return "verified" if all(step.outcome in GOOD for step in steps) else "owed"
+
+
+def _differing(before: Wished, now: Wished) -> str:
+    """Say how what would change differs from what would have changed before."""
+    told = (_changes_text(name, changes) for name, _, changes in now if (name, _, changes) not in before)
+    return "; ".join(told) or "check mode would change less than before"
+
+
+def _changes_text(name: str, changes: Sequence[Change]) -> str:
+    return f"{name} " + ", ".join(f"{change.what} is {change.before}" for change in changes)
 
 
 class _Report:

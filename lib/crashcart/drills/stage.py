@@ -19,6 +19,9 @@ class Stage(Protocol):
     def summary(self, spec: VariantSpec) -> str:
         """Say what goes wrong. Raises ``BadInput`` for a fault that is not known."""
 
+    def prepare(self) -> None:
+        """Begin where nothing is left of an earlier use, where that can be had."""
+
     def inject(self, spec: VariantSpec) -> None:
         """Break what the variant says."""
 
@@ -44,6 +47,9 @@ class HostStage:
     def summary(self, spec: VariantSpec) -> str:
         """Say what goes wrong. Raises ``BadInput`` for a fault that is not known."""
         return _find(spec.fault).summary
+
+    def prepare(self) -> None:
+        """Take hosts as they are: the check says whether they are well."""
 
     def inject(self, spec: VariantSpec) -> None:
         """Break every host."""

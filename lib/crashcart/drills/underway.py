@@ -16,13 +16,17 @@ from crashcart.errors import BadInput
 
 
 class Underway(msgspec.Struct, frozen=True):
-    """One variant of a drill that has begun. ``inventory`` is where its targets are found, as it was given."""
+    """One variant of a drill that has begun.
+
+    ``inventory`` is where its targets are found, as it was given; ``in_lab`` tells the lab's targets from other ones.
+    """
 
     drill: str
     variant: str
     targets: tuple[str, ...]
     started: datetime
     inventory: str | None = None
+    in_lab: bool = False
 
     @property
     def text(self) -> str:

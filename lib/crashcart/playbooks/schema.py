@@ -97,7 +97,8 @@ class VariantSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ``fault`` names what is wrong: a fault of hosts, or a scene of the emulated AWS; there, ``aws`` puts faults on the way of
     the recovery too, and ``writes`` is how many requests it may need that change something. ``target`` narrows the drill's
     targets to one. ``params`` are the recovery's, and may be templates over the target's variables; ``deadline`` is the time
-    that it gets.
+    that it gets. ``undo`` says that the recovery is taken back in the end, as ``runs.undo`` does, and that everything which
+    it changed must be as it was.
     """
 
     check: CheckSpec
@@ -109,6 +110,7 @@ class VariantSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     params: dict[str, Any] = {}
     deadline: str = ""
     writes: int | None = None
+    undo: bool = False
 
 
 class Drill(msgspec.Struct, frozen=True):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from enum import StrEnum
 from pathlib import Path
 
 import msgspec
@@ -48,45 +49,65 @@ class Rehearsal(msgspec.Struct, frozen=True):
     score: FaultScore
 
 
-class Course(msgspec.Struct, frozen=True):
-    """All stored rehearsals of one fault, oldest first; there is at least one."""
+class DeclaredFault(msgspec.Struct, frozen=True, order=True):
+    """One fault that a drill declares, whether it was ever rehearsed or not."""
 
     drill: str
     variant: str
-    rehearsals: tuple[Rehearsal, ...]
+    playbook: str
+
+
+class Standing(StrEnum):
+    """What is known of a fault now; those that need attention most come first."""
+
+    FAILED = "FAILED"
+    NEVER = "never rehearsed"
+    STALE = "stale"
+    PASSED = "passed"
+
+
+class Course(msgspec.Struct, frozen=True):
+    """All stored rehearsals of one declared fault, oldest first; there may be none."""
+
+    fault: DeclaredFault
+    rehearsals: tuple[Rehearsal, ...] = ()
 
     @property
-    def latest(self) -> Rehearsal:
+    def latest(self) -> Rehearsal | None:
         """The rehearsal that counts."""
-        return self.rehearsals[-1]
+        return self.rehearsals[-1] if self.rehearsals else None
 
-    def is_stale(self, now: datetime) -> bool:
-        """Whether the last rehearsal is too long ago to be believed."""
-        return now - self.latest.drill.started > STALE_AFTER
-
-    def urgency(self, now: datetime) -> tuple[int, str, str]:
-        """Return a key that sorts what failed first, then what was not rehearsed for long."""
-        rank = 0 if not self.latest.score.passed else 1 if self.is_stale(now) else 2
-        return (rank, self.drill, self.variant)
+    def standing(self, now: datetime) -> Standing:
+        """Return what the last rehearsal says; one that is too long ago is not believed."""
+        latest = self.latest
+        if latest is None:
+            return Standing.NEVER
+        if not latest.score.passed:
+            return Standing.FAILED
+        return Standing.STALE if now - latest.drill.started > STALE_AFTER else Standing.PASSED
 
 
 class History(msgspec.Struct, frozen=True):
-    """Stored drills, oldest first, and the files that could not be read: not known is not passed."""
+    """Every fault that drills declare, what was stored of them, and the files that could not be read.
 
+    ``records`` are oldest first. What is not known, and what was never rehearsed, is not passed.
+    """
+
+    declared: tuple[DeclaredFault, ...]
     records: tuple[DrillRecord, ...] = ()
     unreadable: tuple[str, ...] = ()
 
     def courses(self, now: datetime) -> list[Course]:
-        """Return every fault that was ever rehearsed, those first that need attention most."""
+        """Return every declared fault, those first that need attention most; what no drill declares any more is left out."""
         found: defaultdict[tuple[str, str], list[Rehearsal]] = defaultdict(list)
         for record in self.records:
             for score in record.variants:
                 found[record.drill, score.variant].append(Rehearsal(record, score))
-        courses = [Course(*names, tuple(rehearsals)) for names, rehearsals in found.items()]
-        return sorted(courses, key=lambda course: course.urgency(now))
+        courses = [Course(fault, tuple(found[fault.drill, fault.variant])) for fault in self.declared]
+        return sorted(courses, key=lambda course: (list(Standing).index(course.standing(now)), course.fault))
 
 
-def read_history(folder: Path) -> History:
+def read_history(folder: Path, declared: Sequence[DeclaredFault]) -> History:
     """Read every score in a folder of drills; there is none where nobody ever drilled."""
     records: list[DrillRecord] = []
     unreadable: list[str] = []
@@ -95,9 +116,10 @@ def read_history(folder: Path) -> History:
             records.append(from_json(path.read_bytes(), DrillRecord))
         except (OSError, msgspec.MsgspecError, ValueError):
             unreadable.append(path.name)
-    return History(tuple(sorted(records, key=lambda record: record.started)), tuple(unreadable))
+    return History(tuple(declared), tuple(sorted(records, key=lambda record: record.started)), tuple(unreadable))
 
 
-def passed(courses: Sequence[Course], now: datetime) -> int:
-    """Count the faults whose last rehearsal passed and is not too old."""
-    return sum(course.latest.score.passed and not course.is_stale(now) for course in courses)
+def standings(courses: Sequence[Course], now: datetime) -> dict[Standing, int]:
+    """Count the faults by what is known of them; every standing is a key."""
+    counts = Counter(course.standing(now) for course in courses)
+    return {standing: counts[standing] for standing in Standing}

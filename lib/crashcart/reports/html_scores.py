@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from crashcart.reports.drill_scores import Course, FaultScore, History, Rehearsal, passed
+from crashcart.reports.drill_scores import Course, DrillRecord, FaultScore, History, Rehearsal, Standing, standings
 from crashcart.reports.folder import write_whole
 from crashcart.reports.html_axis import span
 from crashcart.reports.text import counted, visible
@@ -21,6 +21,13 @@ MOST_SHOWN = 30
 NONE = "-"
 
 _HEIGHT = 22
+
+_TONES = {
+    Standing.FAILED: Tone.BAD,
+    Standing.NEVER: Tone.UNSURE,
+    Standing.STALE: Tone.WARNING,
+    Standing.PASSED: Tone.GOOD,
+}
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -44,7 +51,7 @@ class Past(msgspec.Struct, frozen=True):
 
 
 class FaultRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One fault: its last rehearsal, its trend, its history."""
+    """One fault: its last rehearsal, its trend, its history, all of them empty where it was never rehearsed."""
 
     drill: str
     playbook: str
@@ -67,12 +74,13 @@ class FaultRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ScoresPage(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole page."""
+    """The whole page; ``drilled`` tells whether anything was ever rehearsed."""
 
     status: str
     tone: Tone
     headline: str
     made: str
+    drilled: bool
     rows: tuple[FaultRow, ...]
     unreadable: tuple[str, ...]
 
@@ -86,7 +94,7 @@ def scores_html(history: History, now: datetime) -> bytes:
 
 
 def scores_badge(history: History, now: datetime) -> bytes:
-    """Return a badge in SVG: how many faults are recovered from, in green only when it is all of them."""
+    """Return a badge in SVG: how many declared faults are recovered from, in green only when it is all of them."""
     from crashcart.reports.html_template import render  # noqa: PLC0415
 
     status, tone = _status(history, history.courses(now), now)
@@ -109,33 +117,37 @@ def make_scores(history: History, now: datetime) -> ScoresPage:
     return ScoresPage(
         status=status,
         tone=tone,
-        headline=f"{counted(len(history.records), 'stored drill')} of {counted(len(courses), 'fault')}",
+        headline=f"{counted(len(history.records), 'stored drill')}, {counted(len(courses), 'declared fault')}",
         made=f"{now:%Y-%m-%d %H:%M} UTC",
+        drilled=any(course.rehearsals for course in courses),
         rows=tuple(_row(course, now) for course in courses),
         unreadable=tuple(visible(name) for name in history.unreadable),
     )
 
 
 def _status(history: History, courses: Sequence[Course], now: datetime) -> tuple[str, Tone]:
-    good = passed(courses, now)
-    status = f"{good} of {len(courses)} passed" if courses else "never drilled"
-    if any(not course.latest.score.passed for course in courses):
+    counts = standings(courses, now)
+    if counts[Standing.NEVER] == len(courses):
+        return "not known" if history.unreadable else "never drilled", Tone.UNSURE
+    others = [f"{counts[each]} {each.value}" for each in (Standing.STALE, Standing.NEVER) if counts[each]]
+    status = ", ".join((f"{counts[Standing.PASSED]} of {len(courses)} passed", *others))
+    if counts[Standing.FAILED]:
         return status, Tone.BAD
-    if history.unreadable or not courses:
-        return status if courses else "never drilled", Tone.UNSURE
-    return (status, Tone.GOOD) if good == len(courses) else (f"{status}, {len(courses) - good} stale", Tone.WARNING)
+    if history.unreadable:
+        return status, Tone.UNSURE
+    return status, Tone.GOOD if counts[Standing.PASSED] == len(courses) else Tone.WARNING
 
 
 def _row(course: Course, now: datetime) -> FaultRow:
-    latest, score = course.latest, course.latest.score
-    result, tone = _result(course, now)
+    standing, latest = course.standing(now), course.latest
+    score = latest.score if latest else FaultScore(course.fault.variant, "", passed=False)
     shown = course.rehearsals[-MOST_SHOWN:]
     return FaultRow(
-        drill=visible(course.drill),
-        playbook=visible(latest.drill.playbook),
-        variant=visible(course.variant),
-        result=result,
-        tone=tone,
+        drill=visible(course.fault.drill),
+        playbook=visible(course.fault.playbook),
+        variant=visible(course.fault.variant),
+        result=standing.value,
+        tone=_TONES[standing],
         detected=_seconds(score.detected_s),
         recovered=_seconds(score.recovered_s),
         change=_change(course.rehearsals),
@@ -143,21 +155,13 @@ def _row(course: Course, now: datetime) -> FaultRow:
         writes=NONE if score.writes is None else str(score.writes),
         collateral=visible(score.collateral) or NONE,
         undo=visible(score.undo) or NONE,
-        when=f"{latest.drill.started:%Y-%m-%d}",
-        age=f"{_age((now - latest.drill.started).days)}, version {visible(latest.drill.version)}",
+        when=f"{latest.drill.started:%Y-%m-%d}" if latest else NONE,
+        age=_age(latest.drill, now) if latest else "",
         problems=tuple(visible(problem) for problem in score.problems),
         trend=_trend(shown),
         trend_text=_trend_text(shown),
         history=tuple(_past(rehearsal) for rehearsal in reversed(shown)),
     )
-
-
-def _result(course: Course, now: datetime) -> tuple[str, Tone]:
-    if not course.latest.score.passed:
-        return "FAILED", Tone.BAD
-    if course.is_stale(now):
-        return "stale", Tone.WARNING
-    return "passed", Tone.GOOD
 
 
 def _change(rehearsals: Sequence[Rehearsal]) -> str:
@@ -169,8 +173,10 @@ def _change(rehearsals: Sequence[Rehearsal]) -> str:
     return f"{last - before:+.1f} s"
 
 
-def _age(days: int) -> str:
-    return f"{counted(days, 'day')} ago" if days > 0 else "today"
+def _age(drill: DrillRecord, now: datetime) -> str:
+    days = (now - drill.started).days
+    ago = f"{counted(days, 'day')} ago" if days > 0 else "today"
+    return f"{ago}, version {visible(drill.version)}"
 
 
 def _trend(rehearsals: Sequence[Rehearsal]) -> tuple[Column, ...]:

@@ -23,5 +23,6 @@ SCENES = {
     "elbv2.target-stopped": "the first target is not registered, and its instance is stopped",
     "elbv2.target-sick": "the first target fails its health checks",
     "elbv2.target-alone": "the first target is the only one",
+    "elbv2.target-leaving": "every target is well, and the first one shall leave",
 }
 """Scenes, and what is true in them, around one resource."""

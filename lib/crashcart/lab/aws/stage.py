@@ -58,6 +58,7 @@ class Stage:
             "elbv2.target-stopped": self._target_stopped,
             "elbv2.target-sick": self._target_sick,
             "elbv2.target-alone": self._target_alone,
+            "elbv2.target-leaving": self._target_leaving,
         }
 
     def play(self, scene: str, resource: str) -> None:
@@ -143,6 +144,9 @@ class Stage:
     def _target_sick(self, name: str) -> None:
         _, member = _target_group(name)
         self._world.set_condition(Condition("elbv2.unhealthy", member))
+
+    def _target_leaving(self, name: str) -> None:
+        _target_group(name)  # nothing is wrong with it, but it has to be there
 
     def _target_alone(self, name: str) -> None:
         group, member = _target_group(name)
