@@ -100,7 +100,9 @@ OF_SERVICE = {
 """What one service means by a code; stronger than ``ANYWHERE``."""
 
 HINTS = {
-    "APICallRateForCustomerExceeded": "AWS's quota of such calls is used up for up to 24 hours: trying again before does not help",
+    "APICallRateForCustomerExceeded": (
+        "AWS's quota of such calls is used up for up to 24 hours: trying again before does not help"
+    ),
 }
 """What helps against a code, where its own words do not say it."""
 
