@@ -54,4 +54,4 @@ def test_all_drills_interrupted_in_the_second_fault_stamp_nothing(runs: Runs, la
     assert not (runs.state / "stamps.json").exists()
     assert "1 of " in (badge := (runs.state / "drills/badge.svg").read_text())
     assert "never rehearsed" in badge
-    assert runs("drill.restore")[1]["restored"] == []
+    assert runs("drill.restore")[1]["restored"] == [], told

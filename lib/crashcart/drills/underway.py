@@ -46,12 +46,12 @@ class Notes:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = self._folder / f"{underway.started:%Y%m%d-%H%M%S}-{os.getpid()}-{underway.variant}.json"
         with path.open("wb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            file.write(msgspec.json.encode(underway))
-            file.flush()
-            os.fsync(file.fileno())
             note = Note(path)
-            try:
+            try:  # a signal may come as soon as the note is there
+                fcntl.flock(file, fcntl.LOCK_EX)
+                file.write(msgspec.json.encode(underway))
+                file.flush()
+                os.fsync(file.fileno())
                 yield note
             finally:
                 note.end()

@@ -120,10 +120,10 @@ def _closing_lines(closing: Closing) -> Iterator[str]:
         yield from _notice_lines(notice)
     for step in closing.following:
         yield _worded("next", f"{step.command}  # {step.purpose}")
-    for notice in closing.owed:
-        yield from _notice_lines(notice)
     if closing.show:
         yield _worded("show", closing.show)
+    for notice in closing.owed:
+        yield from _notice_lines(notice)
 
 
 def _notice_lines(notice: Notice) -> Iterator[str]:

@@ -121,12 +121,13 @@ class _View:
         # Commands, path and hash are not wrapped here: a terminal that wraps them itself lets them be copied whole.
         for line in following_lines(closing):
             self._console.print(line, soft_wrap=True)
+        if closing.show:
+            self._console.print(Text(f"\nshow    {closing.show}", style="dim"), soft_wrap=True)
         for view in owed_view(closing):
             self._console.print(view)
         path, last_hash = self._telling.record
-        if closing.show:
-            self._console.print(Text(f"\nshow    {closing.show}", style="dim"), soft_wrap=True, end="")
-        self._console.print(Text(f"\njournal {path}\nsha256  {last_hash}", style="dim"), soft_wrap=True)
+        gap = "" if closing.show and not closing.owed else "\n"
+        self._console.print(Text(f"{gap}journal {path}\nsha256  {last_hash}", style="dim"), soft_wrap=True)
 
     def _admitted(self, line: Line) -> Line | None:
         return self._crowd.admit(line) if self._crowd and line.subject else line

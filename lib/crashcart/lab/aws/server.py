@@ -56,6 +56,7 @@ class Emulator:
         self._injector = Injector(self._world)
         self._log = RequestLog(state / "requests.jsonl")
         self._hosts: tuple[LabInstance, ...] = ()
+        self._beginning = threading.Lock()
         admin = Admin(self._world, self._injector, self._log, self, Stage(self._world), self.stop)
         moto = DomainDispatcherApplication(create_backend_app)
         front = Front(moto, self._world, self._injector, self._log, admin, OWN)
@@ -76,16 +77,20 @@ class Emulator:
         serving.join()
 
     def reset(self, wish: ResetWish) -> None:
-        """Begin anew. What is seeded is as old as ``AGE``, so that its transitions lie behind it."""
-        with self._world.lock:
-            self._injector.reset()
-            self._world.reset(behind=AGE + wish.behind)
-            moto_api_backend.reset()
-        self._hosts = self._hosts if wish.hosts is None else wish.hosts
-        self._seeder.seed(wish.seed, self._hosts)
-        with self._world.lock:
-            self._world.advance(AGE)
-            self._log.clear()
+        """Begin anew. What is seeded is as old as ``AGE``, so that its transitions lie behind it.
+
+        One at a time: whoever asked for the last one may have been interrupted, and asks again while it goes on.
+        """
+        with self._beginning:
+            with self._world.lock:
+                self._injector.reset()
+                self._world.reset(behind=AGE + wish.behind)
+                moto_api_backend.reset()
+            self._hosts = self._hosts if wish.hosts is None else wish.hosts
+            self._seeder.seed(wish.seed, self._hosts)
+            with self._world.lock:
+                self._world.advance(AGE)
+                self._log.clear()
 
     def add_hosts(self, hosts: Sequence[LabInstance]) -> dict[str, str]:
         """Create the instances of those lab hosts that have none yet; tell the instance of every lab host, by name."""
