@@ -15,7 +15,7 @@ from crashcart.clock import Clock
 from crashcart.engine.evidence import EvidenceKeeper
 from crashcart.engine.guard import ActGuard, Attempt
 from crashcart.engine.turn import Again, Doubt, Finished, Ready, Turn, Wanted
-from crashcart.engine.undo import UndoList
+from crashcart.engine.undo import UndoList, possible
 from crashcart.errors import ApiRefused, Cancelled, FactUnreadable, Refused, SudoDenied, TransportError, Unreachable
 from crashcart.events import Acted, Decided, Intended, Pinned, Stream
 from crashcart.journal.recall import Recalled
@@ -40,7 +40,7 @@ from crashcart.operations.base import (
     Wait,
 )
 from crashcart.plan import PlannedStep
-from crashcart.results import Change, Evidence, Outcome, Phase, StepResult, Verdict
+from crashcart.results import Change, Evidence, Outcome, StepResult, Verdict
 from crashcart.retry import Patience
 from crashcart.secrets import encode_secret
 from crashcart.targets import Target
@@ -105,10 +105,7 @@ class Reconciler:
             self._recall(recalled)
 
     def turn(self, transport: Session, *, may_act: bool, prepares: bool = False) -> Turn:
-        """Look, decide, and act at most once. Raises ``JournalError`` only.
-
-        ``prepares``: when an act is wanted, another step's goes first for its sake, so what it needs there is taken now.
-        """
+        """Look, decide, act at most once; ``prepares``: hold the target if it wants an act. Raises ``JournalError`` only."""
         if self._started is None:
             self._started = self._clock.monotonic()
         try:
@@ -378,7 +375,7 @@ class Reconciler:
             phase=self._step.phase,
             outcome=outcome,
             message=message,
-            hint=_possible(hint, self._step).replace("--hosts ...", f"--hosts {self._target}"),
+            hint=possible(hint, self._step).replace("--hosts ...", f"--hosts {self._target}"),
             verdict=verdict,
             attempts=self._attempts,
             duration_s=round(self._elapsed() if self._started is not None else 0.0, 3),
@@ -399,10 +396,3 @@ class Reconciler:
         if recalled.doubtful:
             self._looks = frozenset(recalled.looks)
             self._doubt = Doubt(recalled.doubtful, self._clock.monotonic(), "the run was interrupted during the act")
-
-
-def _possible(hint: str, step: PlannedStep) -> str:
-    """Leave out of an undo's hint the flags of the operation's own playbook: what takes back is not called with them."""
-    if step.phase is not Phase.UNDO:
-        return hint
-    return "; ".join(part for part in hint.split("; ") if not part.startswith("--"))

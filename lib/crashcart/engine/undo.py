@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from crashcart.journal.undos import make_owed
 from crashcart.operations.base import Action
 from crashcart.plan import OwedUndo, PlannedStep, Undo
+from crashcart.results import Phase
 
 
 class UndoMarks(Protocol):
@@ -62,3 +63,10 @@ class UndoList:
     def settle(self, run: str = "") -> None:
         """Drop the mark of this run, or of another one, on this target: nothing is owed any more."""
         self._marks.drop(self._key, run or self._run)
+
+
+def possible(hint: str, step: PlannedStep) -> str:
+    """Leave out of an undo's hint the flags of the operation's own playbook: what takes back is not called with them."""
+    if step.phase is not Phase.UNDO:
+        return hint
+    return "; ".join(part for part in hint.split("; ") if not part.startswith("--"))
